@@ -3,6 +3,12 @@
 //! Orders are taken before reports. A full queue drops a heartbeat, which the next one makes good;
 //! an order waits for its turn and is told if there is none.
 
+mod answers;
+mod keeper;
+#[cfg(test)]
+mod tests;
+mod writer;
+
 use std::sync::{
     Arc,
     atomic::{AtomicBool, AtomicU64, Ordering},
@@ -11,12 +17,21 @@ use std::sync::{
 use tidegate_proto::admin;
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub use self::writer::Running;
 use crate::{
+    clock::Clock,
     order::{Refused, Request},
-    registry::Report,
+    registry::{Patience, Report},
     snapshot::{Published, Retired},
-    store::AuditRow,
+    store::{AuditRow, Memory, Store},
 };
+
+/// Heartbeats that may wait: what 100,000 edges send in 1.6 s.
+const REPORTS_MAX: usize = 65_536;
+/// Orders that may wait.
+const CALLS_MAX: usize = 256;
+/// Records of refused attempts that may wait.
+const AUDITS_MAX: usize = 1_024;
 
 /// What the writer counts, for metrics. Every counter only grows.
 #[derive(Debug, Default)]
@@ -42,10 +57,13 @@ pub struct Figures {
 #[error("the report queue is full")]
 pub struct QueueFull;
 
+/// How an order went: the edge as the caller sees it, and the snapshots to wait for.
+type Outcome = Result<(admin::Edge, Retired), Refused>;
+
 /// An order on its way to the writer.
 pub(crate) struct Call {
     pub(crate) request: Request,
-    pub(crate) answer: oneshot::Sender<Result<(admin::Edge, Retired), Refused>>,
+    pub(crate) answer: oneshot::Sender<Outcome>,
 }
 
 /// The handle of the fleet. Cheap to clone.
@@ -60,6 +78,36 @@ pub struct Fleet {
 }
 
 impl Fleet {
+    /// Starts the writer on what `store` remembered. The first snapshot is published before this
+    /// returns. `redirector` is this process's name in audit records.
+    pub fn start(
+        patience: Patience,
+        memory: &Memory,
+        store: Box<dyn Store>,
+        clock: Clock,
+        redirector: &str,
+    ) -> (Self, Running) {
+        let published = Arc::new(Published::new());
+        let figures = Arc::new(Figures::default());
+        let (calls, calls_in) = mpsc::channel(CALLS_MAX);
+        let (reports, reports_in) = mpsc::channel(REPORTS_MAX);
+        let (audits, audits_in) = mpsc::channel(AUDITS_MAX);
+        let (changed, changes) = watch::channel(0);
+        let fleet = Self {
+            published: Arc::clone(&published),
+            figures: Arc::clone(&figures),
+            calls,
+            reports,
+            audits,
+            changes,
+        };
+        let inbox = writer::Inbox { calls: calls_in, reports: reports_in, audits: audits_in };
+        let outlets = writer::Outlets { published, figures, changed };
+        let running =
+            writer::start(patience, memory, store, clock, redirector.to_owned(), inbox, outlets);
+        (fleet, running)
+    }
+
     /// Where picks load the snapshot.
     #[must_use]
     pub fn published(&self) -> &Arc<Published> {

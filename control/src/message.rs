@@ -3,7 +3,10 @@
 use prost_types::Timestamp;
 use tidegate_proto::admin;
 
-use crate::snapshot::{AdminState, EdgeView, Liveness};
+use crate::{
+    order::Order,
+    snapshot::{AdminState, EdgeView, Liveness},
+};
 
 /// The admin API's message of an edge.
 #[must_use]
@@ -45,14 +48,20 @@ pub fn edge_message(view: &EdgeView) -> admin::Edge {
         pending: u32::try_from(view.pending()).unwrap_or(u32::MAX),
         last_heartbeat_time: (view.last_heartbeat_unix_ms > 0)
             .then(|| timestamp(view.last_heartbeat_unix_ms)),
-        drain: view.order.as_ref().map(|order| admin::Drain {
-            reason: order.reason.clone(),
-            author: order.author.clone(),
-            create_time: Some(timestamp(order.created_unix_ms)),
-        }),
+        drain: view.order.as_ref().map(drain_message),
         etag: view.etag(),
         eligible: view.eligible && !view.cell.is_drained(),
         agent_version: view.agent_version.clone(),
+    }
+}
+
+/// The admin API's message of a standing order.
+#[must_use]
+pub fn drain_message(order: &Order) -> admin::Drain {
+    admin::Drain {
+        reason: order.reason.clone(),
+        author: order.author.clone(),
+        create_time: Some(timestamp(order.created_unix_ms)),
     }
 }
 

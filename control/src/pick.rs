@@ -255,3 +255,6 @@ fn explain(fleet: &FleetView, now: Duration) -> NoEdge {
         NoEdge::NoneHealthy
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -227,7 +227,7 @@ pub struct FleetView {
     /// Every edge, by name, then id.
     pub edges: Vec<Arc<EdgeView>>,
     /// The place in `edges` of each id.
-    pub by_id: HashMap<EdgeId, usize>,
+    pub by_id: Arc<HashMap<EdgeId, usize>>,
     /// The places of the edges that may be chosen.
     pub eligible: Vec<usize>,
     /// The places of those that may be chosen when none of the former can be.

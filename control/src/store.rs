@@ -31,6 +31,8 @@ pub struct EdgeRow {
 pub enum Seen {
     /// Heard, or silent for a moment.
     Alive,
+    /// The same, but by its own word it takes no viewers.
+    Withdrawn,
     /// Silent for long.
     Down,
     /// Said goodbye.

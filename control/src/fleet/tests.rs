@@ -1,0 +1,189 @@
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::atomic::AtomicBool,
+    time::Duration,
+};
+
+use rand::{SeedableRng, rngs::SmallRng};
+use tidegate_proto::{
+    datagram::SessionId,
+    edge::{EdgeId, Scheme},
+    heartbeat::Heartbeat,
+};
+
+use super::*;
+use crate::{
+    order::{Principal, Verb},
+    pick::{Wanted, pick},
+    store::{BeatRow, Commit, EdgeRow, StoreError},
+};
+
+/// Keeps nothing; fails when told to.
+#[derive(Default)]
+struct Paper {
+    torn: Arc<AtomicBool>,
+    commits: Arc<std::sync::Mutex<Vec<Commit>>>,
+}
+
+impl Store for Paper {
+    fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
+        if self.torn.load(Ordering::SeqCst) {
+            return Err(StoreError("the disk is full".into()));
+        }
+        self.commits.lock().expect("not poisoned").push(commit.clone());
+        Ok(())
+    }
+    fn write_rows(&mut self, _: &[EdgeRow], _: &[BeatRow]) -> Result<(), StoreError> {
+        Ok(())
+    }
+    fn write_audit(&mut self, _: &[AuditRow]) -> Result<(), StoreError> {
+        Ok(())
+    }
+    fn forget(&mut self, _: &[EdgeId]) -> Result<(), StoreError> {
+        Ok(())
+    }
+    fn close(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+fn start(store: Paper) -> (Fleet, Running) {
+    let memory = Memory::default();
+    Fleet::start(Patience::default(), &memory, Box::new(store), Clock::start(), "test")
+}
+
+fn report(n: u8, sequence: u64) -> Report {
+    Report {
+        edge: EdgeId([n; 16]),
+        session: SessionId([1; 16]),
+        sequence,
+        goodbye: false,
+        heartbeat: Heartbeat { name: format!("edge-{n}").parse().ok(), ..Heartbeat::default() },
+        source: IpAddr::V4(Ipv4Addr::LOCALHOST),
+    }
+}
+
+async fn bring_up(fleet: &Fleet, edges: u8) {
+    for n in 1..=edges {
+        fleet.report(report(n, 1)).expect("there is room");
+        fleet.report(report(n, 2)).expect("there is room");
+    }
+    let mut changes = fleet.changes();
+    while fleet.published().fleet().eligible.len() < usize::from(edges) {
+        changes.changed().await.expect("the writer runs");
+    }
+}
+
+fn order(verb: Verb, edge: &str, request_id: &str) -> Request {
+    Request {
+        verb,
+        edge: edge.into(),
+        reason: "test".into(),
+        request_id: request_id.into(),
+        etag: String::new(),
+        principal: Principal::default(),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_drain_is_answered_no_pick_yields_the_edge() {
+    let (fleet, running) = start(Paper::default());
+    bring_up(&fleet, 2).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    // Answered is raised between the drain's answer and the undrain: a pick that begins and ends
+    // while it is up and still yields edge-1 breaks the promise.
+    let answered = Arc::new(AtomicU64::new(0));
+    let broken = Arc::new(AtomicU64::new(0));
+    let done = Arc::new(AtomicU64::new(0));
+    let pickers: Vec<_> = (0..2)
+        .map(|seed| {
+            let (fleet, stop) = (fleet.clone(), Arc::clone(&stop));
+            let (answered, broken, done) =
+                (Arc::clone(&answered), Arc::clone(&broken), Arc::clone(&done));
+            std::thread::spawn(move || {
+                let own = std::collections::HashSet::new();
+                let wanted =
+                    Wanted { scheme: Some(Scheme::Http), port: 1, port_override: None, own: &own };
+                let mut random = SmallRng::seed_from_u64(seed);
+                while !stop.load(Ordering::SeqCst) {
+                    let snapshot = fleet.published().load();
+                    let picked = pick(&snapshot.fleet, &wanted, Duration::ZERO, &mut random);
+                    let before = answered.load(Ordering::SeqCst);
+                    let is_drained_edge =
+                        picked.is_ok_and(|picked| picked.edge.name.as_str() == "edge-1");
+                    drop(snapshot);
+                    if is_drained_edge && before % 2 == 1 {
+                        broken.fetch_add(1, Ordering::SeqCst);
+                    }
+                    done.fetch_add(1, Ordering::SeqCst);
+                }
+            })
+        })
+        .collect();
+    for _ in 0..100 {
+        fleet.order(order(Verb::Drain, "edge-1", "")).await.expect("drained");
+        answered.fetch_add(1, Ordering::SeqCst);
+        tokio::task::yield_now().await;
+        answered.fetch_add(1, Ordering::SeqCst);
+        fleet.order(order(Verb::Undrain, "edge-1", "")).await.expect("undrained");
+    }
+    stop.store(true, Ordering::SeqCst);
+    pickers.into_iter().for_each(|picker| picker.join().expect("the picker ends"));
+    assert!(done.load(Ordering::SeqCst) > 100, "the pickers ran");
+    assert_eq!(broken.load(Ordering::SeqCst), 0);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_repeated_request_id_gets_the_first_answer_and_changes_nothing() {
+    let store = Paper::default();
+    let commits = Arc::clone(&store.commits);
+    let (fleet, running) = start(store);
+    bring_up(&fleet, 2).await;
+    let first = fleet.order(order(Verb::Drain, "edge-1", "r1")).await.expect("drained");
+    fleet.order(order(Verb::Undrain, "edge-1", "r2")).await.expect("undrained");
+    let again = fleet.order(order(Verb::Drain, "edge-1", "r1")).await.expect("answered");
+    assert_eq!(first, again);
+    assert_eq!(commits.lock().expect("not poisoned").len(), 2);
+    let view = fleet.published().fleet();
+    assert!(!view.get(EdgeId([1; 16])).expect("known").cell.is_drained());
+    let reused = fleet.order(order(Verb::Drain, "edge-2", "r1")).await;
+    assert_eq!(reused, Err(Refused::RequestIdReused("r1".into())));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn when_the_store_fails_a_drain_holds_in_memory_and_an_undrain_is_refused() {
+    let store = Paper::default();
+    let torn = Arc::clone(&store.torn);
+    let (fleet, running) = start(store);
+    bring_up(&fleet, 2).await;
+    fleet.order(order(Verb::Drain, "edge-1", "")).await.expect("drained");
+    torn.store(true, Ordering::SeqCst);
+    for _ in 0..2 {
+        let failed = fleet.order(order(Verb::Drain, "edge-2", "r")).await;
+        assert!(matches!(failed, Err(Refused::StoreFailed(_))), "a retry is no success");
+        let failed = fleet.order(order(Verb::Undrain, "edge-1", "")).await;
+        assert!(matches!(failed, Err(Refused::StoreFailed(_))));
+    }
+    let view = fleet.published().fleet();
+    assert!(view.edges.iter().all(|edge| edge.cell.is_drained() && edge.order.is_some()));
+    assert!(fleet.figures().store_failed.load(Ordering::SeqCst));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn every_attempt_at_an_order_is_recorded_with_what_came_of_it() {
+    let store = Paper::default();
+    let commits = Arc::clone(&store.commits);
+    let (fleet, running) = start(store);
+    bring_up(&fleet, 1).await;
+    fleet.order(order(Verb::Drain, "edge-1", "r1")).await.expect("drained");
+    running.stop().await;
+    let commits = commits.lock().expect("not poisoned");
+    let audit = &commits[0].audit[0];
+    assert_eq!((audit.before.as_str(), audit.after.as_str()), ("ACTIVE", "DRAINING"));
+    assert_eq!((audit.result.as_str(), audit.method.as_str()), ("ok", "DrainEdge"));
+    assert_eq!(commits[0].requests.len(), 1);
+    assert_eq!(commits[0].revision, 1);
+}

@@ -1,0 +1,188 @@
+use std::collections::HashMap;
+
+use rand::{SeedableRng, rngs::SmallRng};
+use tidegate_proto::{
+    edge::{Capacity, EdgeId, Endpoint, Labels},
+    heartbeat::Load,
+};
+
+use super::*;
+use crate::snapshot::{AdminState, Estimates, Liveness};
+
+fn edge(n: u8) -> EdgeView {
+    EdgeView {
+        id: EdgeId([n; 16]),
+        name: format!("edge-{n}").parse().expect("a name"),
+        redirect_address: format!("10.0.0.{n}").parse().expect("an address"),
+        endpoints: Vec::new(),
+        labels: Labels::new(),
+        capacity: Capacity { viewers: Some(100), bandwidth_bps: None },
+        weight: 1.0,
+        admin_state: AdminState::Active,
+        liveness: Liveness::Up,
+        reason: None,
+        paused: false,
+        eligible: true,
+        load: Load { viewers: Some(0), ..Load::default() },
+        handed_at_report: 0,
+        last_heartbeat_unix_ms: 1,
+        first_heard_unix_ms: 1,
+        fresh_until: Duration::MAX,
+        lease: Duration::from_secs(8),
+        order: None,
+        order_revision: 0,
+        agent_version: String::new(),
+        cell: Arc::default(),
+    }
+}
+
+fn fleet(edges: Vec<EdgeView>) -> FleetView {
+    let by_id: HashMap<_, _> = edges.iter().enumerate().map(|(at, e)| (e.id, at)).collect();
+    FleetView {
+        eligible: (0..edges.len()).collect(),
+        edges: edges.into_iter().map(Arc::new).collect(),
+        by_id: Arc::new(by_id),
+        ..FleetView::default()
+    }
+}
+
+fn picks(fleet: &FleetView, count: usize) -> HashMap<u8, usize> {
+    let own = HashSet::new();
+    let wanted = Wanted { scheme: Some(Scheme::Http), port: 80, port_override: None, own: &own };
+    let mut random = SmallRng::seed_from_u64(7);
+    let mut counts = HashMap::new();
+    for _ in 0..count {
+        let picked = pick(fleet, &wanted, Duration::ZERO, &mut random).expect("there is an edge");
+        *counts.entry(picked.edge.id.0[0]).or_default() += 1;
+    }
+    counts
+}
+
+fn viewers(n: u8, viewers: u32) -> EdgeView {
+    EdgeView { load: Load { viewers: Some(viewers), ..Load::default() }, ..edge(n) }
+}
+
+#[test]
+fn redirects_fill_up_the_difference_and_then_alternate() {
+    let counts = picks(&fleet(vec![viewers(1, 10), viewers(2, 30)]), 60);
+    assert_eq!(counts, HashMap::from([(1, 40), (2, 20)]));
+}
+
+#[test]
+fn the_share_of_capacity_counts_not_the_number() {
+    let large = EdgeView {
+        capacity: Capacity { viewers: Some(400), bandwidth_bps: None },
+        ..viewers(2, 0)
+    };
+    assert_eq!(picks(&fleet(vec![viewers(1, 0), large]), 100), HashMap::from([(1, 20), (2, 80)]));
+}
+
+#[test]
+fn unknown_capacity_is_the_fleets_median() {
+    let unknown = EdgeView { capacity: Capacity::default(), ..viewers(2, 0) };
+    let mut fleet = fleet(vec![viewers(1, 0), unknown]);
+    fleet.estimates = Estimates { viewers: Some(300.0), ..Estimates::default() };
+    assert_eq!(picks(&fleet, 100), HashMap::from([(1, 25), (2, 75)]));
+}
+
+#[test]
+fn ties_are_broken_at_random() {
+    let seen: HashSet<u8> = (0..64u64)
+        .map(|seed| {
+            let fleet = fleet((1..=4).map(edge).collect());
+            let own = HashSet::new();
+            let wanted = Wanted { scheme: None, port: 80, port_override: None, own: &own };
+            let mut random = SmallRng::seed_from_u64(seed);
+            pick(&fleet, &wanted, Duration::ZERO, &mut random).expect("one").edge.id.0[0]
+        })
+        .collect();
+    assert_eq!(seen.len(), 4);
+}
+
+#[test]
+fn an_unmeasured_edge_is_never_taken_as_least_loaded() {
+    let unmeasured = EdgeView { load: Load::default(), ..edge(1) };
+    assert_eq!(picks(&fleet(vec![unmeasured.clone(), viewers(2, 99)]), 50).get(&1), None);
+    assert_eq!(picks(&fleet(vec![unmeasured]), 5), HashMap::from([(1, 5)]));
+}
+
+#[test]
+fn bandwidth_counts_where_it_is_the_worse_resource() {
+    let busy = EdgeView {
+        capacity: Capacity { viewers: Some(100), bandwidth_bps: Some(1_000) },
+        load: Load { viewers: Some(1), bandwidth_out_bps: Some(990), ..Load::default() },
+        ..edge(1)
+    };
+    assert_eq!(picks(&fleet(vec![busy, viewers(2, 60)]), 10), HashMap::from([(2, 10)]));
+}
+
+#[test]
+fn silence_is_compared_at_the_pick() {
+    let stale = EdgeView { fresh_until: Duration::from_secs(1), ..edge(1) };
+    let mut fleet = fleet(vec![stale]);
+    let own = HashSet::new();
+    let wanted = Wanted { scheme: None, port: 80, port_override: None, own: &own };
+    let mut random = SmallRng::seed_from_u64(1);
+    let mut at = |fleet: &FleetView, secs| {
+        pick(fleet, &wanted, Duration::from_secs(secs), &mut random).map(|_| ())
+    };
+    assert_eq!(at(&fleet, 1), Ok(()));
+    assert_eq!(at(&fleet, 2), Err(NoEdge::NoneHealthy));
+    fleet.mode = Mode::Panic;
+    assert_eq!(at(&fleet, 2), Ok(()), "PANIC forgives silence");
+}
+
+#[test]
+fn the_flag_holds_whatever_the_snapshot_says() {
+    let fleet = fleet(vec![edge(1), edge(2)]);
+    fleet.edges[0].cell.set_drained(true);
+    assert_eq!(picks(&fleet, 50), HashMap::from([(2, 50)]));
+    fleet.edges[1].cell.set_drained(true);
+    let own = HashSet::new();
+    let wanted = Wanted { scheme: None, port: 80, port_override: None, own: &own };
+    let mut random = SmallRng::seed_from_u64(1);
+    let none = pick(&fleet, &wanted, Duration::ZERO, &mut random).err();
+    assert_eq!(none, Some(NoEdge::AllDrained));
+}
+
+fn reached(edge: EdgeView, scheme: Scheme, change: impl FnOnce(&mut Wanted<'_>)) -> Option<u16> {
+    let own = HashSet::new();
+    let mut wanted = Wanted { scheme: Some(scheme), port: 1935, port_override: None, own: &own };
+    change(&mut wanted);
+    let mut random = SmallRng::seed_from_u64(1);
+    pick(&fleet(vec![edge]), &wanted, Duration::ZERO, &mut random).ok().map(|picked| picked.port)
+}
+
+#[test]
+fn the_endpoint_rule() {
+    let listing = |listed: &[(Scheme, u16)]| EdgeView {
+        endpoints: listed
+            .iter()
+            .map(|(scheme, port)| Endpoint {
+                scheme: *scheme,
+                port: (*port).try_into().expect("not 0"),
+            })
+            .collect(),
+        ..edge(1)
+    };
+    let plain = || listing(&[(Scheme::Http, 8080), (Scheme::Rtmp, 1936)]);
+    assert_eq!(reached(edge(1), Scheme::Rtmps, |_| {}), Some(1935), "lists none: any scheme");
+    assert_eq!(reached(plain(), Scheme::Http, |_| {}), Some(8080));
+    assert_eq!(reached(plain(), Scheme::Rtmpt, |_| {}), Some(1936), "rtmpt may use rtmp's port");
+    assert_eq!(reached(plain(), Scheme::Https, |_| {}), None, "never falls to plain");
+    assert_eq!(reached(plain(), Scheme::Rtmps, |_| {}), None);
+    assert_eq!(reached(plain(), Scheme::Rtmpts, |_| {}), None);
+    assert_eq!(reached(plain(), Scheme::Http, |w| w.port_override = Some(99)), Some(99));
+}
+
+#[test]
+fn no_answer_leads_back_here() {
+    let own = HashSet::from([("10.0.0.1".parse().expect("an address"), 1935)]);
+    let mut random = SmallRng::seed_from_u64(1);
+    let mut port = |port| {
+        let wanted = Wanted { scheme: Some(Scheme::Http), port, port_override: None, own: &own };
+        pick(&fleet(vec![edge(1)]), &wanted, Duration::ZERO, &mut random).map(|p| p.port)
+    };
+    assert_eq!(port(1935), Err(NoEdge::NoEndpoint));
+    assert_eq!(port(80), Ok(80));
+}

@@ -1,0 +1,107 @@
+//! Who answers to a name. Operators speak of edges by name, but a name is only announced: a cloned
+//! image announces it twice, and a rebuilt machine comes back under it with a new UUID.
+
+use tidegate_proto::edge::{EdgeId, EdgeName};
+
+use super::Registry;
+use crate::{order::Refused, store::OrderRow};
+
+impl Registry {
+    /// The edge an operator means by its name or UUID.
+    pub fn resolve(&self, edge: &str) -> Result<EdgeId, Refused> {
+        let unknown = || Refused::UnknownEdge(edge.to_owned());
+        if let Ok(id) = edge.parse::<EdgeId>() {
+            return self.edges.contains_key(&id).then_some(id).ok_or_else(unknown);
+        }
+        let name: EdgeName = edge.parse().map_err(|_| unknown())?;
+        let bearers = self.names.get(&name).map(Vec::as_slice).unwrap_or_default();
+        let live: Vec<_> = self.live(bearers);
+        match (live.as_slice(), bearers) {
+            ([only], _) | ([], [only]) => Ok(*only),
+            ([], []) => Err(unknown()),
+            // All are dead: the one heard last is the one that was meant.
+            ([], dead) => self.heard_last(dead).ok_or_else(unknown),
+            (several, _) => {
+                Err(Refused::AmbiguousName { name: name.to_string(), edges: several.to_vec() })
+            }
+        }
+    }
+
+    pub(super) fn note_name(&mut self, id: EdgeId) {
+        if let Some(edge) = self.edges.get(&id) {
+            self.names.entry(edge.row.name.clone()).or_default().push(id);
+            self.places.invalidate();
+        }
+    }
+
+    pub(super) fn forget_name(&mut self, name: &EdgeName, id: EdgeId) {
+        if let Some(bearers) = self.names.get_mut(name) {
+            bearers.retain(|bearer| *bearer != id);
+            if bearers.is_empty() {
+                self.names.remove(name);
+            }
+        }
+        self.places.invalidate();
+    }
+
+    pub(super) fn settle_name_of(&mut self, id: EdgeId) {
+        if let Some(edge) = self.edges.get(&id) {
+            let name = edge.row.name.clone();
+            self.settle_name(&name);
+        }
+    }
+
+    /// Of several live edges with one name the one known longest keeps its viewers; a live edge
+    /// inherits the order of a dead one.
+    pub(super) fn settle_name(&mut self, name: &EdgeName) {
+        let Some(bearers) = self.names.get(name).cloned() else { return };
+        let live = self.live(&bearers);
+        let first = live
+            .iter()
+            .copied()
+            .min_by_key(|id| (self.edges.get(id).map(|edge| edge.row.first_heard_unix_ms), *id));
+        for id in &bearers {
+            if let Some(edge) = self.edges.get_mut(id) {
+                let is_duplicate = live.contains(id) && Some(*id) != first;
+                if edge.is_duplicate != is_duplicate {
+                    edge.is_duplicate = is_duplicate;
+                    edge.view = None;
+                    self.stale = true;
+                }
+            }
+        }
+        if let Some(heir) = first {
+            self.inherit(heir, &bearers);
+        }
+    }
+
+    /// The newer decision stands: an heir that was ordered otherwise since keeps its own.
+    fn inherit(&mut self, heir: EdgeId, bearers: &[EdgeId]) {
+        let newest = bearers
+            .iter()
+            .filter_map(|id| self.edges.get(id))
+            .filter(|edge| edge.row.id != heir && !edge.is_live())
+            .max_by_key(|edge| edge.order_revision);
+        let Some(dead) = newest else { return };
+        let (Some(order), revision) = (dead.order.clone(), dead.order_revision) else { return };
+        let (name, older) = match self.edges.get(&heir) {
+            Some(edge) => (edge.row.name.clone(), edge.order_revision < revision),
+            None => return,
+        };
+        if older {
+            self.revision += 1;
+            let row = OrderRow { id: heir, name, order: Some(order), revision: self.revision };
+            self.set_order(&row);
+            self.inherited.push(row);
+        }
+    }
+
+    fn live(&self, ids: &[EdgeId]) -> Vec<EdgeId> {
+        let is_live = |id: &&EdgeId| self.edges.get(id).is_some_and(super::Edge::is_live);
+        ids.iter().filter(is_live).copied().collect()
+    }
+
+    fn heard_last(&self, ids: &[EdgeId]) -> Option<EdgeId> {
+        ids.iter().copied().max_by_key(|id| self.edges.get(id).map(|edge| edge.last_heard_unix_ms))
+    }
+}
