@@ -1,1 +1,2 @@
-//! placeholder
+//! The data plane.
+pub mod config;

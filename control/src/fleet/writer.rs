@@ -270,7 +270,7 @@ impl Writer {
                 return None;
             }
         };
-        let Some(before) = self.registry.admin_state(plan.edge()) else { return None };
+        let before = self.registry.admin_state(plan.edge())?;
         let answer = self.registry.preview(&plan, now)?;
         let after = match &plan {
             Plan::Forget(_) => "FORGOTTEN",
