@@ -50,3 +50,27 @@ fn every_kept_input_keeps_the_promises() {
         }
     }
 }
+
+/// The bytes of a code block in docs/wire.md: of each line, what stands before two blanks.
+fn documented_bytes(block: &str) -> Vec<u8> {
+    let digits: String = block
+        .lines()
+        .filter_map(|line| line.split("  ").next())
+        .flat_map(str::chars)
+        .filter(|c| !c.is_whitespace())
+        .collect();
+    let byte = |at| u8::from_str_radix(&digits[at..at + 2], 16).expect("a hex byte");
+    (0..digits.len()).step_by(2).map(byte).collect()
+}
+
+#[test]
+fn the_vectors_in_the_documentation_are_those_of_the_corpus() {
+    let path = fuzz_dir().join("../../docs/wire.md");
+    let page = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let blocks: Vec<&str> = page.split("```").skip(1).step_by(2).collect();
+    assert_eq!(blocks.len(), 2, "docs/wire.md has one block for each vector");
+    for (block, name) in blocks.iter().zip(["vector", "ack"]) {
+        let kept = fs::read(fuzz_dir().join("corpus/datagram").join(name)).expect("a seed");
+        assert_eq!(documented_bytes(block), kept, "{name}");
+    }
+}

@@ -14,7 +14,9 @@ readonly cargo_fuzz_version=0.13.2
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
-is_sha256() { [[ -f $1 ]] && [[ $(sha256sum <"$1") == "$2  -" ]]; }
+sha256() { sha256sum <"$1" | cut -d ' ' -f 1; }
+
+is_sha256() { [[ -f $1 && $(sha256 "$1") == "$2" ]]; }
 
 # Fills `missing` with the Debian packages of absent programs.
 find_missing_packages() {
@@ -41,12 +43,13 @@ system_programs() {
         echo "the system has everything"
         return
     fi
-    if [[ $1 == yes ]]; then
-        install_packages "${missing[@]}"
-        find_missing_packages
-    fi
-    if ((${#missing[@]} > 0)); then
+    if [[ $1 != yes ]]; then
         die "missing: ${missing[*]}. Run \`tests/run --install\`, or: apt-get install --no-install-recommends ${missing[*]}"
+    fi
+    install_packages "${missing[@]}"
+    find_missing_packages
+    if ((${#missing[@]} > 0)); then
+        die "apt-get installed ${missing[*]}, yet the programs are not in PATH=$PATH"
     fi
 }
 
@@ -71,7 +74,7 @@ install_packages() {
 # keep_checked NAME FILE SHA256: moves a fetched binary into .tools/bin if it is the expected one.
 keep_checked() {
     is_sha256 "$2" "$3" ||
-        die "$1: the fetched binary has sha256 $(sha256sum <"$2"), expected $3. Nothing was installed"
+        die "$1: the fetched binary has sha256 $(sha256 "$2"), expected $3. Nothing was installed"
     install -D -m 755 "$2" ".tools/bin/$1"
 }
 
