@@ -2,7 +2,7 @@
 #
 # System programs come from the distribution and are installed on request only. Tools of one exact
 # version go into .tools/ of this checkout; what is there already is checked and not fetched again.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 
 readonly grpcurl_version=1.8.6.post2
 readonly grpcurl_sha256=a2a7ca84fd6212cee61d3d399bb3e397eaf401848f6bd6a39a120fc355d7e41a
@@ -55,7 +55,7 @@ system_programs() {
 
 check_toolchain() {
     has cargo || die "there is no cargo. Install Rust with https://rustup.rs and run this again"
-    cargo fmt --version && cargo clippy --version && cargo --version ||
+    { cargo fmt --version && cargo clippy --version && cargo --version; } ||
         die "the Rust toolchain of rust-toolchain.toml is incomplete. Run: rustup toolchain install"
 }
 
