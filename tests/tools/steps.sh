@@ -1,0 +1,34 @@
+# Steps with a heading and the time they took. Sourced by tests/run.
+# shellcheck shell=bash
+
+steps_passed=0
+step_now=""
+
+clock() { printf '%d:%02d' $((SECONDS / 60)) $((SECONDS % 60)); }
+
+# die MESSAGE: stops the run with one message that says what to do.
+die() {
+    printf 'tests/run: %s\n' "$1" >&2
+    exit 1
+}
+
+# step TITLE COMMAND…: announces a step, runs it, and says how long it took.
+step() {
+    local began=$SECONDS
+    step_now=$1
+    shift
+    printf '\n=== %s  [%s]\n' "$step_now" "$(clock)"
+    "$@"
+    printf -- '--- %s: passed in %d s\n' "$step_now" $((SECONDS - began))
+    steps_passed=$((steps_passed + 1))
+    step_now=""
+}
+
+# Tells a failed run from a finished one, whatever ended it.
+conclude() {
+    local status=$?
+    if ((status != 0)); then
+        printf '\ntests/run: FAILED%s after %s, exit %d\n' \
+            "${step_now:+ in \"$step_now\"}" "$(clock)" "$status" >&2
+    fi
+}
