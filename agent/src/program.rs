@@ -16,8 +16,8 @@ use tokio::{
 use crate::{
     EdgeSender, StartError,
     config::{Checked, Config, ENVIRONMENT_PREFIX, SETTINGS},
-    control,
-    targets::{Target, TargetsFile, edge_of},
+    control, identity,
+    targets::{Target, TargetsFile, edge_of, is_weak},
     telemetry,
     variables::process_environment,
 };
@@ -119,19 +119,24 @@ pub fn read_targets(checked: &Checked) -> Result<(TargetsFile, Vec<Target>), Fai
     Ok((file, targets))
 }
 
-/// What `--check` says when all is well.
+/// What `--check` says when all is well: one line, and one for each thing that could be better.
 pub fn check(mut checked: Checked) -> Result<String, Failure> {
     let (_, targets) = read_targets(&checked)?;
     if edge_of(&targets).ok().flatten().is_none() {
-        crate::identity::load(&checked.state_dir)
+        identity::load(&checked.state_dir)
             .map_err(|error| Failure::Configuration(error.to_string()))?;
     }
-    let note = match checked.profile.drop_labels_that_do_not_fit() {
-        true => " (warning: the labels are too long for a heartbeat and are not sent)",
-        false => "",
-    };
-    let (name, count) = (&checked.profile.name, targets.len());
-    Ok(format!("the configuration is valid: {name} reports to {count} target(s){note}"))
+    let (name, count) = (checked.profile.name.clone(), targets.len());
+    let mut said = format!("the configuration is valid: {name} reports to {count} target(s)");
+    if checked.profile.drop_labels_that_do_not_fit() {
+        said.push_str("\nwarning: the labels are too long for a heartbeat and are not sent");
+    }
+    for target in targets.iter().filter(|target| is_weak(target.key())) {
+        said.push_str(&format!(
+            "\nwarning: {target} has a text key, which can be guessed; `tidegatectl key generate` makes a strong one"
+        ));
+    }
+    Ok(said)
 }
 
 /// Reports until SIGTERM or SIGINT.

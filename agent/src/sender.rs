@@ -1,7 +1,7 @@
 //! Keeps one edge reporting: a measuring task, and for each target a link with its own session.
 //!
-//! [`peer`] decides what is said and what an ack means, without clocks or sockets; [`link`] carries
-//! it out. The links follow the targets file; the edge's state reaches them through one channel.
+//! `peer` decides what is said and what an ack means, without clocks or sockets; `link` carries it
+//! out. The links follow the targets file; the edge's state reaches them through one channel.
 
 mod fleet;
 mod gauge;

@@ -325,6 +325,38 @@ async fn a_changed_targets_file_is_followed_and_a_broken_one_is_not() {
 }
 
 #[tokio::test]
+async fn a_new_key_for_the_same_redirector_takes_over_without_a_goodbye() {
+    let (old, new) = (FleetKey::random(), FleetKey::random());
+    let redirector = Redirector::bind(&old).await;
+    let line =
+        |key| format!("127.0.0.1,{},{}\n", redirector.address().port(), *format_fleet_key(key));
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("targets");
+    write_targets(&path, &line(&old));
+    let mut file = TargetsFile::new(path.clone());
+    let targets = file.read().expect("valid");
+    let edge = sender("edge-1").targets_file(file, targets).spawn().expect("spawned");
+    redirector.hear().await;
+
+    write_targets(&path, &line(&new));
+    let mut buffer = [0; 2_048];
+    let mut with_new = 0;
+    for _ in 0..100 {
+        let received = timeout(PATIENCE, redirector.socket.recv(&mut buffer)).await;
+        let len = received.expect("in time").expect("received");
+        let header = parse(&buffer[..len]).expect("well formed").header;
+        assert_eq!(header.kind, Kind::Heartbeat, "a goodbye would tear the new session down");
+        with_new += u32::from(header.key_id == new.id());
+        if with_new == 10 {
+            break;
+        }
+        assert!(with_new == 0 || header.key_id == new.id(), "both sessions go on");
+    }
+    assert_eq!(with_new, 10);
+    edge.stop().await;
+}
+
+#[tokio::test]
 async fn a_per_edge_key_says_who_the_edge_is() {
     let (key, id) = (FleetKey::random(), EdgeId::random());
     let redirector = Redirector::bind(&key).await;

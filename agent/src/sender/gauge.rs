@@ -64,16 +64,22 @@ pub(super) async fn run(shared: Arc<Shared>, mut thread: Thread, mut stopped: wa
 
 fn publish(shared: &Shared, gauge: &Gauge, now: Instant) {
     let (load, trouble) = gauge.reading(now);
-    let changed = shared.state.send_if_modified(|state| {
+    shared.state.send_if_modified(|state| {
         let measured = gauge.last.is_some();
-        let told = state.trouble != trouble;
-        let changed = told || state.load != load || state.measured != measured;
-        (state.load, state.measured) = (load, measured);
-        state.trouble.clone_from(&trouble);
+        let changed = state.trouble != trouble || state.load != load || state.measured != measured;
+        log_change(state.trouble.as_ref(), trouble.as_ref());
+        (state.load, state.measured, state.trouble) = (load, measured, trouble);
         changed
     });
-    if changed && let Some(trouble) = &trouble {
-        tracing::warn!(code = ?trouble.code, text = ?trouble.text, "the edge doubts its figures");
+}
+
+/// A line for each kind of trouble and its end, however long it lasts.
+fn log_change(before: Option<&Trouble>, now: Option<&Trouble>) {
+    let code = |trouble: &Trouble| trouble.code.clone();
+    match now {
+        _ if before.map(code) == now.map(code) => {}
+        Some(Trouble { code, text }) => tracing::warn!(code, text, "the edge doubts its figures"),
+        None => tracing::info!("the edge has figures again"),
     }
 }
 

@@ -24,6 +24,9 @@ use crate::{
 const GOODBYE_OFFSETS: [Duration; 3] =
     [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(300)];
 
+/// What is wrong when nothing else is known to be.
+const SILENT: &str = "no ack for 30 s although asked: check the key, the address and the firewall";
+
 /// How a link ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
@@ -96,7 +99,9 @@ impl Link {
 
     async fn beat(&mut self) {
         if self.peer.take_remedy(Instant::now()) {
-            tracing::warn!(target = %self.name(), "no ack for 30 s although asked: check key, address and firewall");
+            if self.status.borrow().error.is_none() {
+                self.complain(SILENT.to_owned());
+            }
             let renewed = self.route.renew().await;
             self.note_route(renewed);
         }
@@ -115,7 +120,7 @@ impl Link {
     /// Tries the target's other addresses at once, each one time; with a single address, a new
     /// source port unless nobody listens there, which no port of ours can change.
     async fn recover(&mut self, error: &io::Error) {
-        self.status.send_modify(|status| status.error = Some(error.to_string()));
+        self.complain(error.to_string());
         let refused = error.kind() == io::ErrorKind::ConnectionRefused;
         if refused && self.tries_left == 0 {
             return;
@@ -156,16 +161,20 @@ impl Link {
     }
 
     fn note_route(&mut self, changed: io::Result<()>) {
-        let error = changed.err().map(|error| error.to_string());
-        if let Some(error) = &error {
-            tracing::warn!(target = %self.name(), error, "the target cannot be reached");
+        if let Err(error) = changed {
+            self.complain(format!("cannot reach the target: {error}"));
         }
         let address = self.route.address();
+        self.status.send_modify(|status| status.address = address);
+    }
+
+    /// Shows an error until an ack comes, and logs it when it is not the one shown.
+    fn complain(&self, error: String) {
         self.status.send_modify(|status| {
-            status.address = address;
-            if error.is_some() {
-                status.error = error;
+            if status.error.as_ref() != Some(&error) {
+                tracing::warn!(target = status.target, error, "heartbeats may not arrive");
             }
+            status.error = Some(error);
         });
     }
 
