@@ -101,7 +101,7 @@ proptest! {
         let asked = Cell::new(0);
         let read = parse(&text, environment, |key| {
             asked.set(asked.get() + 1);
-            prop_assume_key(key)
+            one_key(key)
         });
         if let Ok(targets) = read {
             prop_assert_eq!(targets.len(), asked.get());
@@ -110,7 +110,7 @@ proptest! {
 }
 
 /// Stretching is too slow for a property test, so every key counts as too short or as one key.
-fn prop_assume_key(text: &str) -> Result<Arc<SendKey>, KeyError> {
+fn one_key(text: &str) -> Result<Arc<SendKey>, KeyError> {
     if text.is_empty() {
         return Err(KeyError::TextTooShort);
     }
