@@ -1,13 +1,14 @@
 //! The program's life: read the command line, bind, report, and leave with a goodbye.
 
 use std::{
-    fs, io,
+    collections::BTreeMap,
+    io,
     path::{Path, PathBuf},
     process,
 };
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use tidegate_proto::settings;
+use tidegate_proto::{ports_file, settings};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -176,9 +177,11 @@ async fn report(
         .boxed_source(checked.source.open())
         .spawn()?;
     if let Some(path) = ports_file {
-        write_ports(path, &bound.to_string()).map_err(|error| {
-            Failure::StartUp(format!("cannot write the ports file {}: {error}", path.display()))
-        })?;
+        ports_file::write(path, &BTreeMap::from([("control_tcp", bound.to_string())])).map_err(
+            |error| {
+                Failure::StartUp(format!("cannot write the ports file {}: {error}", path.display()))
+            },
+        )?;
     }
     tracing::info!(edge_id = %edge.edge_id(), control = %bound, "reporting");
     let serving = tokio::spawn(control::serve(listener, edge.controls()));
@@ -211,16 +214,6 @@ impl Signals {
             _ = self.interrupt.recv() => {}
         }
     }
-}
-
-/// By rename, so that a reader sees all of it or nothing.
-fn write_ports(path: &Path, control: &str) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".tmp");
-    fs::write(&temporary, format!("{}\n", serde_json::json!({ "control_tcp": control })))?;
-    fs::set_permissions(&temporary, fs::Permissions::from_mode(0o644))?;
-    fs::rename(&temporary, path)
 }
 
 #[cfg(test)]

@@ -250,7 +250,7 @@ async fn trouble_is_told_at_once_and_so_is_its_end() {
 async fn a_source_that_hangs_delays_no_heartbeat() {
     let key = FleetKey::random();
     let redirector = Redirector::bind(&key).await;
-    let (release, released) = std::sync::mpsc::channel::<()>();
+    let (release, released) = std::sync::mpsc::sync_channel::<()>(1);
     let edge = sender("edge-1")
         .source(move || {
             // Hangs until the test lets go of the other end.

@@ -5,7 +5,7 @@ use std::{
     fmt,
     net::SocketAddr,
     path::PathBuf,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
@@ -14,7 +14,7 @@ use tidegate_control::{
     fleet::{Fleet, Running},
     json::to_json,
     message::edge_message,
-    store::ladder::{self, OnCorrupt},
+    store::{self, OnCorrupt},
 };
 use tidegate_proto::{
     admin::ListEdgesResponse,
@@ -39,6 +39,8 @@ use crate::{
     own,
 };
 
+/// A predecessor that is still stopping gets this long to let go of the store.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
 /// Requests under way may finish within this once the listeners stop.
 const FINISH_WITHIN: Duration = Duration::from_secs(10);
 
@@ -327,15 +329,11 @@ async fn open_fleet(
     ring: KeyRing,
 ) -> Result<(Fleet, Running, Gate), StartError> {
     let data_dir = PathBuf::from(&config.data_dir);
-    let opened = tokio::task::spawn_blocking(move || ladder::open(&data_dir, OnCorrupt::Restore))
-        .await
-        .map_err(failed)?
-        .map_err(failed)?;
+    let unix_ms = clock.now().unix_ms;
+    let open = move || store::open(&data_dir, OnCorrupt::Restore, LOCK_WAIT, unix_ms);
+    let opened = tokio::task::spawn_blocking(open).await.map_err(failed)?.map_err(failed)?;
     for note in &opened.notes {
         tracing::warn!("{note}");
-    }
-    if let Some(degraded) = &opened.degraded {
-        tracing::error!("{degraded}");
     }
     let mut gate = Gate::new(ring, gate_rules(config)?, Entropy::random());
     gate.resume(&opened.memory.beats, clock.now());
@@ -346,6 +344,10 @@ async fn open_fleet(
         clock,
         &redirector_name(),
     );
+    if let Some(degraded) = &opened.degraded {
+        tracing::error!("{degraded}");
+        fleet.figures().store_failed.store(true, Relaxed);
+    }
     Ok((fleet, writer, gate))
 }
 

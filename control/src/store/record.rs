@@ -119,6 +119,7 @@ impl Record for BeatRow {
             Seen::Alive => 0,
             Seen::Down => 1,
             Seen::Gone => 2,
+            Seen::Withdrawn => 3,
         });
         value.push(self.empty_reports);
         value
@@ -140,6 +141,7 @@ impl Record for BeatRow {
                 0 => Seen::Alive,
                 1 => Seen::Down,
                 2 => Seen::Gone,
+                3 => Seen::Withdrawn,
                 other => return Err(refuse(format_args!("unknown state {other}"))),
             },
             empty_reports: value[34],

@@ -62,12 +62,10 @@ impl DemoEdge {
         let audience = Arc::new(Audience::default());
         let routes = routes(name, picture, Arc::clone(&audience));
         let server = tokio::spawn(warp::serve(routes).incoming(listener).run());
-        let target =
-            Target::new(&heartbeat.ip().to_string(), heartbeat.port(), key.clone()).map_err(said)?;
         let port = address.port().try_into().map_err(said)?;
         let agent = EdgeSender::new(name.parse().map_err(said)?)
             .state_dir(state_dir)
-            .target(target)
+            .target(Target::at(heartbeat, key.clone()))
             .redirect_address(tidegate_proto::edge::Host::Address(address.ip()))
             .endpoint(Endpoint { scheme: Scheme::Http, port })
             .label("zone", "demo")

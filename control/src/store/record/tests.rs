@@ -52,7 +52,7 @@ prop_compose! {
         last_heard_unix_ms in any::<u64>(),
         session in any::<[u8; 16]>(),
         sequence in any::<u64>(),
-        seen in proptest::sample::select(&[Seen::Alive, Seen::Down, Seen::Gone][..]),
+        seen in proptest::sample::select(&[Seen::Alive, Seen::Withdrawn, Seen::Down, Seen::Gone][..]),
         empty_reports in any::<u8>(),
     ) -> BeatRow {
         BeatRow {
