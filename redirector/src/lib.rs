@@ -1,1 +1,4 @@
 //! placeholder
+
+pub mod figures;
+pub mod gate;
