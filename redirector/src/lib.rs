@@ -3,3 +3,5 @@
 pub mod figures;
 pub mod gate;
 pub mod ingest;
+pub mod metrics;
+pub mod telemetry;
