@@ -20,3 +20,6 @@ pub mod program;
 pub mod server;
 pub mod server_info;
 pub mod telemetry;
+
+#[cfg(test)]
+mod sample;
