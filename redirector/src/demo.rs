@@ -83,11 +83,7 @@ impl DemoDir {
             }
         };
         replace(&mut config.data_dir, &usual.data_dir, self.path("store"));
-        replace(
-            &mut config.heartbeat.listen,
-            &usual.heartbeat.listen,
-            "127.0.0.1:1934".into(),
-        );
+        replace(&mut config.heartbeat.listen, &usual.heartbeat.listen, "127.0.0.1:1934".into());
         if config.client.listen == usual.client.listen {
             config.client.listen = vec!["127.0.0.1:1935".into()];
         }
@@ -156,7 +152,9 @@ impl Demo {
         let edges: String = self
             .edges
             .iter()
-            .map(|edge| format!("  {}  http://{}/live/demo/playlist.m3u8\n", edge.name, edge.address))
+            .map(|edge| {
+                format!("  {}  http://{}/live/demo/playlist.m3u8\n", edge.name, edge.address)
+            })
             .collect();
         let port_flag = match admin.port() {
             1936 => String::new(),

@@ -22,7 +22,9 @@ use tidegate_control::{
 
 pub use self::table::METRICS;
 use crate::{
+    answer::kind::AnswerFigures,
     figures::IngestFigures,
+    front::FrontFigures,
     telemetry::{self, Collector},
 };
 
@@ -55,6 +57,10 @@ pub struct Sources {
     pub ingest: Arc<IngestFigures>,
     /// The fleet.
     pub fleet: Arc<dyn Observed>,
+    /// What clients were answered.
+    pub answers: Arc<AnswerFigures>,
+    /// The connections of clients.
+    pub front: Arc<FrontFigures>,
 }
 
 /// What a metric is.

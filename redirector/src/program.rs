@@ -11,10 +11,10 @@ use tidegate_proto::settings;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
-    config::{Config, ENVIRONMENT, SETTINGS},
+    config::{Config, ENVIRONMENT, SETTINGS, TelemetryConfig},
     demo::{Demo, DemoDir},
     server::{Server, StartError},
-    telemetry,
+    telemetry::{Collector, Telemetry, TelemetryError},
 };
 
 const LONG_ABOUT: &str = "\
@@ -71,8 +71,7 @@ impl From<StartError> for Failure {
 /// The command line.
 #[must_use]
 pub fn command() -> Command {
-    let switch =
-        |name: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue);
+    let switch = |name: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue);
     let path = |name: &'static str| {
         Arg::new(name).long(name).value_name("PATH").value_parser(value_parser!(PathBuf))
     };
@@ -140,13 +139,8 @@ pub fn run(task: Task, print: impl Fn(&str)) -> Result<(), Failure> {
 }
 
 async fn serve(task: Task, print: impl Fn(&str)) -> Result<(), Failure> {
-    let telemetry_config = &task.config.telemetry;
-    let telemetry = telemetry::start(
-        &telemetry_config.log,
-        &telemetry_config.log_format,
-        &telemetry_config.otlp_endpoint,
-    )
-    .map_err(|error| Failure::Configuration(error.to_string()))?;
+    let telemetry = start_telemetry(&task.config.telemetry)
+        .map_err(|error| Failure::Configuration(error.to_string()))?;
     let system = |error: io::Error| Failure::StartUp(format!("cannot start: {error}"));
     let mut signals = Signals::new().map_err(system)?;
     let server = Server::bind(task.config).await?;
@@ -184,6 +178,11 @@ async fn serve(task: Task, print: impl Fn(&str)) -> Result<(), Failure> {
         () = leave => Ok(()),
         () = signals.stop() => process::exit(1),
     }
+}
+
+fn start_telemetry(config: &TelemetryConfig) -> Result<Telemetry, TelemetryError> {
+    let collector = Collector::parse(&config.otlp_endpoint)?;
+    Telemetry::init(&config.log, &config.log_format, collector.as_ref())
 }
 
 fn write_ports(path: &Path, addresses: &crate::server::Addresses) -> Result<(), Failure> {

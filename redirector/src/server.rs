@@ -10,7 +10,8 @@ use std::{
 };
 
 use tidegate_control::{
-    admin, clock::Clock,
+    admin,
+    clock::Clock,
     fleet::{Fleet, Running},
     json::to_json,
     message::edge_message,
@@ -37,6 +38,7 @@ use crate::{
     metrics::{Metrics, Sources},
     ops::{self, Ops, OpsAccess, Readiness},
     own,
+    telemetry::Collector,
 };
 
 /// A predecessor that is still stopping gets this long to let go of the store.
@@ -135,6 +137,7 @@ pub struct Server {
     clients: Clients,
     ops_front: Front,
     ops: Ops,
+    metrics: Metrics,
     admin: admin::Bound,
 }
 
@@ -166,19 +169,20 @@ impl Server {
         let keys_file = KeysFile::of(&config);
         let ring = keys_file.read().map_err(StartError::Configuration)?;
         let ingest = Ingest::bind(config.heartbeat_address().map_err(bad)?).map_err(failed)?;
-        let clients_front = Front::bind(&config.client_addresses().map_err(bad)?).map_err(failed)?;
+        let clients_front =
+            Front::bind(&config.client_addresses().map_err(bad)?).map_err(failed)?;
         let ops_front = Front::bind(&[config.ops_address().map_err(bad)?]).map_err(failed)?;
 
         let (fleet, writer, gate) = open_fleet(&config, clock, ring).await?;
         readiness.set_store_open(true);
         readiness.set_snapshot_loaded(true);
 
-        let admin = admin::bind(admin_settings(&config)?, fleet.clone()).await.map_err(|error| {
-            match error {
+        let admin = admin::bind(admin_settings(&config)?, fleet.clone()).await.map_err(
+            |error| match error {
                 admin::BindError::Settings(said) => StartError::Configuration(said),
                 other => StartError::System(other.to_string()),
-            }
-        })?;
+            },
+        )?;
         let client_limits = FrontLimits {
             connections_max: config.client.connections_max as usize,
             ..FrontLimits::CLIENTS
@@ -192,20 +196,21 @@ impl Server {
         };
         let ingest_figures = Arc::new(IngestFigures::default());
         let front_figures = Arc::new(FrontFigures::default());
-        let metrics = Metrics::start(
-            Sources {
-                ingest: Arc::clone(&ingest_figures),
-                fleet: fleet.clone(),
-                answers: Arc::clone(&clients.figures),
-                front: Arc::clone(&front_figures),
-            },
-            &config.telemetry.otlp_endpoint,
-        )
-        .map_err(|error| StartError::Configuration(error.to_string()))?;
+        let sources = Sources {
+            ingest: Arc::clone(&ingest_figures),
+            fleet: Arc::new(fleet.clone()),
+            answers: Arc::clone(&clients.figures),
+            front: Arc::clone(&front_figures),
+        };
+        let collector = Collector::parse(&config.telemetry.otlp_endpoint).map_err(bad)?;
+        let metrics = Metrics::new(&sources, collector.as_ref()).map_err(bad)?;
         let ops_address = ops_front.local_addrs()[0];
         let ops = Ops {
             readiness: Arc::clone(&readiness),
-            metrics: Arc::new(move || metrics.render()),
+            metrics: {
+                let metrics = metrics.clone();
+                Arc::new(move || metrics.render())
+            },
             fleet: fleet_page(fleet.clone()),
             access: ops_access(&config, ops_address, &admin),
         };
@@ -225,6 +230,7 @@ impl Server {
             clients,
             ops_front,
             ops,
+            metrics,
             admin,
         })
     }
@@ -291,7 +297,7 @@ impl Server {
 
         let _ = stop.await;
         readiness.set_listeners_bound(false);
-        health.set_not_serving().await;
+        health.stop_serving().await;
         tokio::time::sleep(self.stop_delay).await;
         end_front.send_replace(true);
         let _ = tokio::join!(clients, admin);
@@ -299,6 +305,7 @@ impl Server {
         let _ = tokio::join!(ingest, ops);
         reloading.abort();
         self.writer.stop().await;
+        self.metrics.shutdown().await;
     }
 }
 
@@ -337,13 +344,8 @@ async fn open_fleet(
     }
     let mut gate = Gate::new(ring, gate_rules(config)?, Entropy::random());
     gate.resume(&opened.memory.beats, clock.now());
-    let (fleet, writer) = Fleet::start(
-        config.patience(),
-        &opened.memory,
-        opened.store,
-        clock,
-        &redirector_name(),
-    );
+    let (fleet, writer) =
+        Fleet::start(config.patience(), &opened.memory, opened.store, clock, &redirector_name());
     if let Some(degraded) = &opened.degraded {
         tracing::error!("{degraded}");
         fleet.figures().store_failed.store(true, Relaxed);
@@ -405,15 +407,21 @@ fn admin_settings(config: &Config) -> Result<admin::Settings, StartError> {
 
 /// What audit records call this process.
 fn redirector_name() -> String {
-    sysinfo::System::host_name().unwrap_or_else(|| "redirector".into())
+    sysinfo::System::host_name().unwrap_or_else(|_| "redirector".into())
 }
 
 fn ops_access(config: &Config, bound: SocketAddr, admin: &admin::Bound) -> OpsAccess {
     if config.ops.open || bound.ip().is_loopback() {
         return OpsAccess::Open;
     }
+    if config.admin.tokens_file.is_empty() {
+        return OpsAccess::Token(Arc::new(|_| false));
+    }
     let credentials = admin.credentials();
-    OpsAccess::Token(Arc::new(move |token| token.is_some_and(|token| credentials.admits(token))))
+    OpsAccess::Token(Arc::new(move |token| {
+        let header = token.map(|token| format!("Bearer {token}"));
+        credentials.check_viewer(header.as_deref().map(str::as_bytes)).is_ok()
+    }))
 }
 
 /// The fleet as `ListEdgesResponse`, all of it.
@@ -421,7 +429,11 @@ fn fleet_page(fleet: Fleet) -> ops::Page {
     Arc::new(move || {
         let view = fleet.published().fleet();
         let edges = view.edges.iter().map(|edge| edge_message(edge)).collect();
-        to_json(&ListEdgesResponse { edges, next_page_token: String::new() })
+        let all = ListEdgesResponse { edges, next_page_token: String::new() };
+        match to_json("ListEdgesResponse", &all) {
+            Ok(json) => json.to_string(),
+            Err(error) => serde_json::json!({ "error": error.to_string() }).to_string(),
+        }
     })
 }
 
