@@ -259,6 +259,19 @@ async fn bytes_made_for_smuggling_get_one_answer_and_a_closed_connection() {
 }
 
 #[tokio::test]
+async fn a_client_that_still_sends_a_body_is_answered_and_not_reset() {
+    let site = site();
+    let mut client = site.connect().await;
+    client.send("GET /a HTTP/1.1\r\nHost: a\r\nContent-Length: 40000\r\n\r\n").await;
+    assert_eq!(client.reply().await.expect("an answer").status, 302);
+    assert!(client.rest().await.is_empty(), "the front has nothing more to say");
+    for _ in 0..40 {
+        client.send([b'x'; 1_000]).await;
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_http_1_is_closed() {
     let site = site();
     for bytes in [
