@@ -39,7 +39,9 @@ fn sources() -> Sources {
     fixture.figures.store_commit_us.store(1_500_000, Relaxed);
     Sources {
         ingest: Arc::new(ingest),
-        fleet: Arc::new(Fixture { view: Arc::new(view), ..fixture, answers: Arc::default(), front: Arc::default() }),
+        fleet: Arc::new(Fixture { view: Arc::new(view), ..fixture }),
+        answers: Arc::default(),
+        front: Arc::default(),
     }
 }
 
