@@ -206,6 +206,22 @@ mod tests {
         assert!(socket.receive_buffer_bytes() > 0 && socket.inode() > 0);
     }
 
+    #[tokio::test]
+    async fn datagrams_that_the_kernel_joined_come_one_by_one() {
+        let mut socket = Socket::bind(loopback(1, 0)).expect("a free port");
+        let edge = Socket::bind(loopback(1, 0)).expect("a free port");
+        let segment_size = (edge.state.max_gso_segments() > 1).then_some(144);
+        let contents = if segment_size.is_some() { vec![7; 3 * 144 + 80] } else { vec![7; 144] };
+        let destination = socket.local_addr().expect("bound");
+        let joined =
+            Transmit { destination, ecn: None, contents: &contents, segment_size, src_ip: None };
+        edge.state.try_send((&edge.io).into(), &joined).expect("loopback takes it");
+        let wanted = contents.len().div_ceil(144);
+        let seen = receive_some(&mut socket, wanted).await;
+        let lens: Vec<_> = seen.iter().map(|(bytes, _)| bytes.len()).collect();
+        assert_eq!(lens, [144, 144, 144, 80][..wanted].to_vec());
+    }
+
     #[test]
     fn a_slot_is_split_at_its_stride() {
         let lens = |slot: &[u8], stride| split(slot, stride).map(<[u8]>::len).collect::<Vec<_>>();

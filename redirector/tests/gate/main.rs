@@ -1,12 +1,10 @@
 //! What reaches the fleet and what does not, whatever the network does to datagrams.
 
-use std::{
-    collections::{HashMap, HashSet},
-    net::IpAddr,
-    time::Duration,
-};
+mod model;
+mod sender;
 
-use proptest::prelude::*;
+use std::{collections::HashSet, time::Duration};
+
 use tidegate_control::{
     clock::Now,
     store::{BeatRow, Seen},
@@ -15,101 +13,16 @@ use tidegate_proto::{
     datagram::{Header, Kind, SessionId, parse},
     edge::EdgeId,
     heartbeat::{Ack, Heartbeat, Order},
-    key::KeyRing,
     seal::FleetKey,
 };
 use tidegate_redirector::{
     figures::Counters,
-    gate::{AllowedHosts, Entropy, Gate, Limits, Reject, Rules, Told, Verdict},
+    gate::{AllowedHosts, Entropy, Gate, Limits, Reject, Rules, Told},
 };
 
-const T0_MS: u64 = 1_700_000_000_000;
-const HOUR_MS: u64 = 3_600_000;
-const SOURCE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7));
-
-fn fleet_key() -> FleetKey {
-    FleetKey::from_bytes([7; 32])
-}
-
-fn ring(keys: &[FleetKey]) -> KeyRing {
-    let mut ring = KeyRing::default();
-    for key in keys {
-        ring.insert(key.clone()).expect("no collision");
-    }
-    ring
-}
-
-fn gate_with(rules: Rules) -> Gate {
-    Gate::new(ring(&[fleet_key()]), rules, Entropy::random())
-}
-
-fn gate() -> Gate {
-    gate_with(Rules::default())
-}
-
-/// Both clocks, `ms` after the start.
-fn at(ms: u64) -> Now {
-    Now { monotonic: Duration::from_millis(ms), unix_ms: T0_MS + ms }
-}
-
-/// An agent whose clock may be off.
-#[derive(Clone)]
-struct Sender {
-    key: FleetKey,
-    edge: EdgeId,
-    session: SessionId,
-    sequence: u64,
-    clock_off_ms: i64,
-}
-
-impl Sender {
-    /// An agent that starts at `start_ms`, told from others by `n`.
-    fn new(n: u8, start_ms: u64) -> Self {
-        Self {
-            key: fleet_key(),
-            edge: EdgeId([n; 16]),
-            session: SessionId::new(T0_MS + start_ms, [n; 8]),
-            sequence: 0,
-            clock_off_ms: 0,
-        }
-    }
-
-    fn header(&self, now: Now) -> Header {
-        Header {
-            kind: Kind::Heartbeat,
-            want_ack: false,
-            key_id: self.key.id(),
-            sender: self.edge.0,
-            session: self.session,
-            sent_at_unix_ms: now.unix_ms.saturating_add_signed(self.clock_off_ms),
-            salt: [1; 4],
-            sequence: self.sequence,
-        }
-    }
-
-    fn seal(&self, header: &Header, payload: &[u8]) -> Vec<u8> {
-        let key = self.key.edge_key(self.edge).heartbeat_key(self.session);
-        key.seal(header, payload, if header.want_ack { 2 } else { 1 }).expect("it fits")
-    }
-
-    /// The next heartbeat.
-    fn beat(&mut self, now: Now) -> Vec<u8> {
-        self.say(&Heartbeat::default(), now)
-    }
-
-    fn say(&mut self, heartbeat: &Heartbeat, now: Now) -> Vec<u8> {
-        self.sequence += 1;
-        self.seal(&self.header(now), &heartbeat.encode())
-    }
-}
-
-fn reason(verdict: &Verdict) -> Option<Reject> {
-    verdict.outcome.as_ref().err().copied()
-}
-
-fn hear(gate: &mut Gate, datagram: &[u8], now: Now) -> Option<Reject> {
-    reason(&gate.admit(datagram, SOURCE, now))
-}
+use crate::sender::{
+    HOUR_MS, SOURCE, Sender, T0_MS, at, fleet_key, gate, gate_with, hear, reason, ring,
+};
 
 #[test]
 fn a_heartbeat_becomes_a_report() {
@@ -439,114 +352,4 @@ fn an_ack_opens_at_the_edge_and_never_repeats_its_sequence() {
         sequences.push(datagram.header.sequence);
     }
     assert_eq!(sequences, [1, 2, 3]);
-}
-
-/// One step of the network.
-#[derive(Debug, Clone)]
-enum Step {
-    /// An agent makes a heartbeat; it is in flight from then on.
-    Beat(usize),
-    /// The agent starts a new session, maybe with a clock that was set back.
-    Restart(usize, i64),
-    /// The n-th datagram ever made arrives (again).
-    Arrive(usize),
-    /// It arrives with a bit flipped.
-    Flip(usize, usize),
-    /// Time passes.
-    Wait(u64),
-    /// The receiver's table is tidied up, and an edge forgotten.
-    Forget(usize),
-}
-
-fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let agent = 0usize..3;
-    let step = prop_oneof![
-        4 => agent.clone().prop_map(Step::Beat),
-        1 => (agent.clone(), prop_oneof![Just(0), -100_000i64..40_000])
-            .prop_map(|(agent, off)| Step::Restart(agent, off)),
-        6 => (0usize..1_000).prop_map(Step::Arrive),
-        1 => (0usize..1_000, 0usize..10_000).prop_map(|(n, bit)| Step::Flip(n, bit)),
-        2 => prop_oneof![0u64..5_000, 20_000u64..70_000].prop_map(Step::Wait),
-        1 => agent.prop_map(Step::Forget),
-    ];
-    prop::collection::vec(step, 1..200)
-}
-
-proptest! {
-    /// Whatever the network does, each datagram is applied at most once, only as it was sent, and
-    /// only while it is fresh.
-    #[test]
-    fn each_sequence_of_a_session_is_applied_at_most_once(steps in steps()) {
-        let mut gate = gate();
-        let mut agents: Vec<_> = (1..=3).map(|n| Sender::new(n, 0)).collect();
-        let mut made: Vec<(Vec<u8>, Header)> = Vec::new();
-        let mut applied = HashMap::<(EdgeId, SessionId, u64), u64>::new();
-        let (mut now_ms, mut salt) = (0, 0u8);
-        for step in steps {
-            let now = at(now_ms);
-            let arriving = match step {
-                Step::Beat(agent) => {
-                    let datagram = agents[agent].beat(now);
-                    made.push((datagram, agents[agent].header(now)));
-                    None
-                }
-                Step::Restart(agent, off_ms) => {
-                    salt = salt.wrapping_add(1);
-                    let start = now.unix_ms.saturating_add_signed(off_ms);
-                    agents[agent].session = SessionId::new(start, [salt; 8]);
-                    agents[agent].sequence = 0;
-                    // What it stamps on datagrams stays within freshness; its start may not.
-                    agents[agent].clock_off_ms = off_ms.clamp(-25_000, 25_000);
-                    None
-                }
-                Step::Arrive(n) if !made.is_empty() => Some(made[n % made.len()].0.clone()),
-                Step::Flip(n, bit) if !made.is_empty() => {
-                    let mut changed = made[n % made.len()].0.clone();
-                    let place = bit / 8 % changed.len();
-                    changed[place] ^= 1 << (bit % 8);
-                    prop_assert!(hear(&mut gate, &changed, now).is_some(), "a flipped bit passed");
-                    None
-                }
-                Step::Wait(ms) => {
-                    now_ms += ms;
-                    gate.tick(at(now_ms));
-                    None
-                }
-                Step::Forget(agent) => {
-                    gate.forget(&[agents[agent].edge]);
-                    None
-                }
-                Step::Arrive(_) | Step::Flip(..) => None,
-            };
-            let Some(datagram) = arriving else { continue };
-            if let Ok(report) = gate.admit(&datagram, SOURCE, now).outcome {
-                let header = parse(&datagram).expect("as it was made").header;
-                prop_assert!(header.sent_at_unix_ms.abs_diff(now.unix_ms) <= 30_000);
-                prop_assert_eq!(report.edge, header.edge_id());
-                let times = applied.entry((report.edge, report.session, report.sequence));
-                let times = times.and_modify(|times| *times += 1).or_insert(1);
-                prop_assert_eq!(*times, 1, "applied twice");
-            }
-        }
-        prop_assert!(gate.session_count() <= 3);
-    }
-
-    #[test]
-    fn any_bytes_are_refused_and_leave_nothing(
-        junk in prop::collection::vec(any::<u8>(), 0..1_300),
-    ) {
-        let mut gate = gate();
-        prop_assert!(hear(&mut gate, &junk, at(0)).is_some());
-        prop_assert_eq!(gate.session_count(), 0);
-    }
-
-    #[test]
-    fn a_datagram_cut_short_or_drawn_out_is_refused(len in 0usize..1_200) {
-        let (mut gate, mut sender) = (gate(), Sender::new(1, 0));
-        let mut datagram = sender.beat(at(0));
-        prop_assume!(len != datagram.len());
-        datagram.resize(len, 0);
-        prop_assert!(hear(&mut gate, &datagram, at(0)).is_some());
-        prop_assert_eq!(gate.session_count(), 0);
-    }
 }
