@@ -140,14 +140,12 @@ impl Credentials {
         Ok(Fresh { credentials: self.clone(), tokens })
     }
 
-    /// Whether an `authorization` header proves at least a viewer, for the HTTP pages that need
-    /// one. Without a tokens file no header does, unless nothing is asked of anybody.
+    /// Whether an `authorization` header proves at least a viewer, for HTTP pages off loopback.
+    /// Without a tokens file no header does: such pages listen on loopback or are opened aloud.
     pub fn check_viewer(&self, authorization: Option<&[u8]>) -> Result<(), Denied> {
         match &*self.0 {
             Scheme::Tokens { tokens, .. } => by_token(&tokens.load(), authorization).map(|_| ()),
-            Scheme::Certificates => Err(Denied::NoCertificate),
-            Scheme::Nobody { name: "local" } => Ok(()),
-            Scheme::Nobody { .. } => Err(Denied::NoToken),
+            Scheme::Certificates | Scheme::Nobody { .. } => Err(Denied::NoToken),
         }
     }
 
@@ -220,6 +218,7 @@ mod tests {
     use prost_types::FileDescriptorSet;
 
     use super::*;
+    use crate::admin::{sample, tokens::NewToken};
 
     fn methods(descriptors: &[u8]) -> Vec<String> {
         let set = FileDescriptorSet::decode(descriptors).expect("compiled descriptors");
@@ -259,5 +258,27 @@ mod tests {
         }
         let unknown = rule("/tidegate.admin.v1.FleetService/Explode");
         assert_eq!(permit(unknown, Role::Operator), Err(Denied::UnknownMethod));
+    }
+
+    #[test]
+    fn a_page_off_loopback_opens_to_a_token_alone() {
+        let open = Credentials::load(&sample::settings()).expect("nothing to read");
+        assert_eq!(open.check_viewer(None), Err(Denied::NoToken));
+        let new = NewToken::generate(Role::Viewer, "vera").expect("a name");
+        let tokens = Tokens::parse(&new.line).expect("our own line");
+        let closed = Credentials(Arc::new(Scheme::Tokens {
+            file: String::new(),
+            tokens: ArcSwap::from_pointee(tokens),
+            certificate: true,
+        }));
+        for (header, verdict) in [
+            (format!("Bearer {}", new.token), Ok(())),
+            (format!("bearer  {} ", new.token), Ok(())),
+            (format!("Basic {}", new.token), Err(Denied::WrongToken)),
+            (new.token, Err(Denied::WrongToken)),
+            ("Bearer".to_owned(), Err(Denied::WrongToken)),
+        ] {
+            assert_eq!(closed.check_viewer(Some(header.as_bytes())), verdict, "{header}");
+        }
     }
 }

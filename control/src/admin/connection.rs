@@ -9,12 +9,16 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{FutureExt, future::BoxFuture};
+use futures_util::{
+    FutureExt,
+    future::{self, BoxFuture},
+};
 use sha2::{Digest, Sha256};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
+    time::Sleep,
 };
 use tokio_rustls::server::TlsStream;
 use tonic::transport::server::Connected;
@@ -23,6 +27,8 @@ use super::{tls::Tls, tokens::encode_hex, watch::stopped};
 
 /// Connections at the same time, handshakes included; more wait in the system's queue.
 const CONNECTIONS_MAX: usize = 256;
+/// A client that connects and says nothing would hold one of them.
+const FIRST_BYTES_WITHIN: Duration = Duration::from_secs(5);
 /// When accepting fails (no file descriptors are left, say), trying at once would spin.
 const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(200);
 
@@ -42,7 +48,10 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 pub(crate) struct Connection {
     io: Box<dyn Io>,
     peer: Peer,
-    killed: BoxFuture<'static, ()>,
+    /// Completes when the connection must go.
+    cut: BoxFuture<'static, ()>,
+    /// Runs out unless the client begins to speak.
+    silence: Option<Pin<Box<Sleep>>>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -69,12 +78,11 @@ pub(crate) async fn accept(
                 failing = false;
                 let (tls, kill, out) = (tls.clone(), kill.clone(), out.clone());
                 tokio::spawn(async move {
+                    // A failed handshake has been answered by its TLS alert; whoever took
+                    // connections may have stopped, then this one is closed.
                     if let Ok((io, certificate)) = open(tls, stream).await {
                         let peer = Peer { address, certificate };
-                        let killed = killed(kill).boxed();
-                        let connection = Connection { io, peer, killed, _permit: permit };
-                        // Whoever took connections has stopped: this one is closed.
-                        let _ = out.send(Ok(connection)).await;
+                        let _ = out.send(Ok(Connection::new(io, peer, kill, permit))).await;
                     }
                 });
             }
@@ -87,10 +95,6 @@ pub(crate) async fn accept(
             }
         }
     }
-}
-
-async fn killed(mut kill: watch::Receiver<bool>) {
-    stopped(&mut kill).await;
 }
 
 async fn open(
@@ -111,6 +115,29 @@ fn fingerprint(stream: &TlsStream<TcpStream>) -> Option<String> {
     Some(format!("cert-{}", encode_hex(&Sha256::digest(certificate)[..8])))
 }
 
+impl Connection {
+    fn new(
+        io: Box<dyn Io>,
+        peer: Peer,
+        mut kill: watch::Receiver<bool>,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
+        let cut = async move { stopped(&mut kill).await }.boxed();
+        let silence = Box::pin(tokio::time::sleep(FIRST_BYTES_WITHIN));
+        Self { io, peer, cut, silence: Some(silence), _permit: permit }
+    }
+
+    /// Whether the connection must go: it was told to, or it has said nothing for too long.
+    fn is_over(&mut self, context: &mut Context<'_>) -> bool {
+        if self.cut.poll_unpin(context).is_ready() {
+            // A completed future must not be polled again.
+            self.cut = future::ready(()).boxed();
+            return true;
+        }
+        self.silence.as_mut().is_some_and(|silence| silence.poll_unpin(context).is_ready())
+    }
+}
+
 impl Connected for Connection {
     type ConnectInfo = Peer;
 
@@ -120,17 +147,21 @@ impl Connected for Connection {
 }
 
 impl AsyncRead for Connection {
-    /// Fails once the connection is killed: HTTP/2 always reads, so this ends it.
+    /// Fails once the connection must go: HTTP/2 always reads, so this ends it.
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.killed.poll_unpin(context).is_ready() {
-            self.killed = futures_util::future::ready(()).boxed();
+        if self.is_over(context) {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        Pin::new(&mut self.io).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.io).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.silence = None;
+        }
+        read
     }
 }
 

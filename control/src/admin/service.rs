@@ -107,7 +107,8 @@ impl FleetService for Service {
                 "{WATCHERS_MAX} watchers are here already; end one or use ListEdges"
             ))
         })?;
-        let items = watcher::start(self.fleet.clone(), self.stopping.clone(), permit);
+        let (fleet, stopping) = (self.fleet.clone(), self.stopping.clone());
+        let items = watcher::start(fleet, stopping, permit, watcher::Tempo::default());
         Ok(Response::new(ReceiverStream::new(items)))
     }
 

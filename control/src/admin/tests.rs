@@ -348,14 +348,27 @@ async fn health_speaks_of_the_server_and_the_service_alone() {
 }
 
 #[tokio::test]
-async fn a_silent_connection_is_cut_when_time_is_up() {
+async fn a_silent_connection_is_cut() {
     let running = Running::start(settings(), Vec::new()).await;
     let mut silent = TcpStream::connect(running.address).await.expect("it listens");
-    running.client().await.list_edges(list(0, "", "")).await.expect("it serves");
-    running.stop().await;
     let mut bytes = Vec::new();
     let ended = timeout(SOON, silent.read_to_end(&mut bytes)).await;
-    assert!(ended.is_ok(), "the connection outlives the server");
+    assert!(ended.is_ok(), "whoever says nothing holds a connection");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_never_ends_is_cut_when_time_is_up() {
+    let running = Running::start(settings(), Vec::new()).await;
+    let mut client = HealthClient::new(running.channel().await);
+    let watch = client.watch(HealthCheckRequest::default()).await.expect("it begins");
+    let mut watch = watch.into_inner();
+    assert_eq!(watch.message().await.expect("a first word").map(|word| word.status), Some(1));
+    running.stop().await;
+    let last = watch.message().await.expect("the change that was told before");
+    assert_eq!(last.map(|word| word.status), Some(2));
+    let end = timeout(SOON, watch.message()).await.expect("the stream outlives the server");
+    assert!(end.is_err(), "{end:?}");
 }
 
 #[tokio::test]

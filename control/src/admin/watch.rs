@@ -18,10 +18,21 @@ use crate::{
     snapshot::{EdgeView, FleetView},
 };
 
-/// The time between two looks at the fleet; edges heard within it are sent together.
-const PACE: Duration = Duration::from_millis(250);
-/// After this long without a word the stream says that it lives.
-const KEEPALIVE: Duration = Duration::from_secs(15);
+/// How often a watcher speaks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tempo {
+    /// The time between two looks at the fleet; edges heard within it are sent together.
+    pub(crate) pace: Duration,
+    /// After this long without a word the stream says that it lives.
+    pub(crate) keepalive: Duration,
+}
+
+impl Default for Tempo {
+    fn default() -> Self {
+        Self { pace: Duration::from_millis(250), keepalive: Duration::from_secs(15) }
+    }
+}
+
 /// Messages made ahead of the reader.
 const AHEAD: usize = 16;
 
@@ -37,6 +48,7 @@ enum End {
 struct Watcher {
     fleet: Fleet,
     stopping: watch::Receiver<bool>,
+    tempo: Tempo,
     out: mpsc::Sender<Item>,
     sent_at: Instant,
 }
@@ -46,9 +58,10 @@ pub(crate) fn start(
     fleet: Fleet,
     stopping: watch::Receiver<bool>,
     permit: OwnedSemaphorePermit,
+    tempo: Tempo,
 ) -> mpsc::Receiver<Item> {
     let (out, items) = mpsc::channel(AHEAD);
-    let watcher = Watcher { fleet, stopping, out, sent_at: Instant::now() };
+    let watcher = Watcher { fleet, stopping, tempo, out, sent_at: Instant::now() };
     tokio::spawn(async move {
         watcher.run().await;
         drop(permit);
@@ -76,7 +89,7 @@ impl Watcher {
         loop {
             let looked_at = Instant::now();
             if self.wait(&mut changes).await? {
-                self.pause(looked_at + PACE).await?;
+                self.pause(looked_at + self.tempo.pace).await?;
                 let fleet = self.fleet.published().fleet();
                 self.send_changes(&seen, &fleet).await?;
                 seen = fleet;
@@ -88,7 +101,7 @@ impl Watcher {
 
     /// Waits for a publication (true) or for the time of a keepalive (false).
     async fn wait(&mut self, changes: &mut watch::Receiver<u64>) -> Result<bool, End> {
-        let keepalive_at = self.sent_at + KEEPALIVE;
+        let keepalive_at = self.sent_at + self.tempo.keepalive;
         tokio::select! {
             biased;
             () = stopped(&mut self.stopping) => Err(End::Stopping),
@@ -146,4 +159,58 @@ fn has_changed(old: &FleetView, edge: &Arc<EdgeView>) -> bool {
 /// Returns once the flag is set, or nobody is left to set it.
 pub(crate) async fn stopped(stopping: &mut watch::Receiver<bool>) {
     let _ = stopping.wait_for(|stopping| *stopping).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::admin::sample::{Obedient, edge};
+
+    const SOON: Duration = Duration::from_secs(20);
+
+    async fn start(fleet: &Obedient, tempo: Tempo) -> (mpsc::Receiver<Item>, watch::Sender<bool>) {
+        let (stop, stopping) = watch::channel(false);
+        let permit = Arc::new(Semaphore::new(1)).acquire_owned().await.expect("it is open");
+        (super::start(fleet.handle.clone(), stopping, permit, tempo), stop)
+    }
+
+    async fn next(items: &mut mpsc::Receiver<Item>) -> WatchFleetResponse {
+        let item = tokio::time::timeout(SOON, items.recv()).await.expect("soon");
+        item.expect("the watch goes on").expect("no error")
+    }
+
+    #[tokio::test]
+    async fn a_quiet_fleet_is_kept_alive() {
+        let fleet = Obedient::start(Vec::new());
+        let tempo = Tempo { keepalive: Duration::from_millis(5), ..Tempo::default() };
+        let (mut items, _stop) = start(&fleet, tempo).await;
+        for kind in [Kind::Synced, Kind::Keepalive, Kind::Keepalive] {
+            assert_eq!(next(&mut items).await.kind(), kind);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_gets_the_newest_state_and_no_backlog() {
+        const CHANGES: u32 = 2_000;
+        let fleet = Obedient::start(vec![edge(1, "a")]);
+        let (mut items, _stop) =
+            start(&fleet, Tempo { pace: Duration::ZERO, ..Tempo::default() }).await;
+        assert_eq!(next(&mut items).await.kind(), Kind::Snapshot);
+        assert_eq!(next(&mut items).await.kind(), Kind::Synced);
+        for viewers in 1..=CHANGES {
+            let mut changed = edge(1, "a");
+            changed.load.viewers = Some(viewers);
+            fleet.put(changed);
+            tokio::task::yield_now().await;
+        }
+        for _at_most in 0..2 * AHEAD {
+            let seen = next(&mut items).await.edge.and_then(|edge| edge.load);
+            if seen.and_then(|load| load.viewers) == Some(CHANGES) {
+                return;
+            }
+        }
+        panic!("states that are long past are still sent");
+    }
 }
