@@ -9,26 +9,49 @@ use crate::{
     snapshot::{EdgeView, FleetView, Liveness},
 };
 
-/// Finds an edge by its UUID, then by its name. Of several edges with one name the live one is
-/// meant, since the others are what it replaced; among dead ones it is the one heard last.
+/// An edge that announced a name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bearer {
+    pub(crate) id: EdgeId,
+    /// Neither DOWN nor GONE.
+    pub(crate) is_live: bool,
+    pub(crate) last_heard_unix_ms: u64,
+}
+
+/// Whom a name means: the live bearer, since the others are what it replaced; among dead ones the
+/// one heard last.
+pub(crate) fn choose(name: &str, bearers: &[Bearer]) -> Result<EdgeId, Refused> {
+    let live: Vec<_> = bearers.iter().filter(|bearer| bearer.is_live).collect();
+    match live.as_slice() {
+        [one] => Ok(one.id),
+        [] => bearers
+            .iter()
+            .max_by_key(|bearer| bearer.last_heard_unix_ms)
+            .map(|bearer| bearer.id)
+            .ok_or_else(|| Refused::UnknownEdge(name.to_owned())),
+        several => Err(Refused::AmbiguousName {
+            name: name.to_owned(),
+            edges: several.iter().map(|bearer| bearer.id).collect(),
+        }),
+    }
+}
+
+/// Finds an edge in a view by its UUID, then by its name.
 pub fn resolve<'a>(fleet: &'a FleetView, edge: &str) -> Result<&'a Arc<EdgeView>, Refused> {
     let by_id = edge.parse::<EdgeId>().ok().and_then(|id| fleet.get(id));
     if let Some(found) = by_id {
         return Ok(found);
     }
-    let named = with_name(fleet, &edge.to_ascii_lowercase());
-    let live: Vec<&'a Arc<EdgeView>> = named.iter().filter(|edge| is_live(edge)).collect();
-    match (live.as_slice(), named) {
-        ([one], _) => Ok(*one),
-        ([], _) => named
-            .iter()
-            .max_by_key(|edge| edge.last_heartbeat_unix_ms)
-            .ok_or_else(|| Refused::UnknownEdge(edge.to_owned())),
-        _ => Err(Refused::AmbiguousName {
-            name: edge.to_owned(),
-            edges: live.iter().map(|edge| edge.id).collect(),
-        }),
-    }
+    let bearers: Vec<_> = with_name(fleet, &edge.to_ascii_lowercase())
+        .iter()
+        .map(|view| Bearer {
+            id: view.id,
+            is_live: is_live(view),
+            last_heard_unix_ms: view.last_heartbeat_unix_ms,
+        })
+        .collect();
+    let id = choose(edge, &bearers)?;
+    fleet.get(id).ok_or_else(|| Refused::UnknownEdge(edge.to_owned()))
 }
 
 /// The view is sorted by name, so those of one name stand together.

@@ -414,9 +414,6 @@ fn ops_access(config: &Config, bound: SocketAddr, admin: &admin::Bound) -> OpsAc
     if config.ops.open || bound.ip().is_loopback() {
         return OpsAccess::Open;
     }
-    if config.admin.tokens_file.is_empty() {
-        return OpsAccess::Token(Arc::new(|_| false));
-    }
     let credentials = admin.credentials();
     OpsAccess::Token(Arc::new(move |token| {
         let header = token.map(|token| format!("Bearer {token}"));

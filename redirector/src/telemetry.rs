@@ -196,7 +196,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_farewell_holds_up_no_task_but_its_own() {
-        let (release, held) = std::sync::mpsc::channel::<()>();
+        let (release, held) = std::sync::mpsc::sync_channel::<()>(1);
         let hanging = on_own_thread(move || {
             let _ = held.recv();
         });

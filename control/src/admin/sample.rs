@@ -53,8 +53,9 @@ pub(crate) fn fleet(mut edges: Vec<EdgeView>) -> FleetView {
 }
 
 fn from_shared(edges: Vec<Arc<EdgeView>>) -> FleetView {
-    let by_id = edges.iter().enumerate().map(|(place, edge)| (edge.id, place)).collect();
-    FleetView { edges, by_id, ..FleetView::default() }
+    let by_id: std::collections::HashMap<_, _> =
+        edges.iter().enumerate().map(|(place, edge)| (edge.id, place)).collect();
+    FleetView { edges, by_id: Arc::new(by_id), ..FleetView::default() }
 }
 
 /// An open listener on loopback.

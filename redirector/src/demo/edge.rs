@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    fs, io,
     net::{Ipv4Addr, SocketAddr},
     path::Path,
     sync::{Arc, Mutex, PoisonError},
@@ -57,7 +58,7 @@ impl DemoEdge {
         heartbeat: SocketAddr,
         key: &SendKey,
     ) -> Result<Self, String> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.map_err(said)?;
+        let listener = bind_as_before(&state_dir.join("port")).await.map_err(said)?;
         let address = listener.local_addr().map_err(said)?;
         let audience = Arc::new(Audience::default());
         let routes = routes(name, picture, Arc::clone(&audience));
@@ -80,6 +81,21 @@ impl DemoEdge {
         self.agent.stop().await;
         self.server.abort();
     }
+}
+
+/// The port of the last run if it is free, because remembered edges are served before they are
+/// heard again.
+async fn bind_as_before(file: &Path) -> io::Result<TcpListener> {
+    let before = fs::read_to_string(file).ok().and_then(|text| text.trim().parse().ok());
+    let listener = match TcpListener::bind((Ipv4Addr::LOCALHOST, before.unwrap_or(0))).await {
+        Ok(listener) => listener,
+        Err(_) => TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?,
+    };
+    if let Some(folder) = file.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(file, listener.local_addr()?.port().to_string())?;
+    Ok(listener)
 }
 
 fn said(error: impl ToString) -> String {
