@@ -8,12 +8,15 @@ use std::{
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use tidegate_proto::settings;
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    task::JoinError,
+};
 
 use crate::{
     config::{Config, ENVIRONMENT, SETTINGS, TelemetryConfig},
     demo::{Demo, DemoDir},
-    server::{Server, StartError},
+    server::{Ended, Server, StartError},
     telemetry::{Collector, Telemetry, TelemetryError},
 };
 
@@ -46,6 +49,9 @@ pub enum Failure {
     /// The system did not give what is needed: exit code 1.
     #[error("{0}")]
     StartUp(String),
+    /// A part of the running server failed: exit code 1.
+    #[error("{0}")]
+    Ended(String),
 }
 
 impl Failure {
@@ -54,7 +60,7 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Configuration(_) => 64,
-            Self::StartUp(_) => 1,
+            Self::StartUp(_) | Self::Ended(_) => 1,
         }
     }
 }
@@ -143,6 +149,8 @@ async fn serve(task: Task, print: impl Fn(&str)) -> Result<(), Failure> {
         .map_err(|error| Failure::Configuration(error.to_string()))?;
     let system = |error: io::Error| Failure::StartUp(format!("cannot start: {error}"));
     let mut signals = Signals::new().map_err(system)?;
+    // From here on: a SIGHUP that nobody listens for would end the process.
+    let reloads = signal(SignalKind::hangup()).map_err(system)?;
     let server = Server::bind(task.config).await?;
     let addresses = server.addresses();
     print(&addresses.to_string());
@@ -159,25 +167,34 @@ async fn serve(task: Task, print: impl Fn(&str)) -> Result<(), Failure> {
             Some(demo)
         }
     };
-    let reloads = signals.reload()?;
     let (stop, stopping) = tokio::sync::oneshot::channel();
-    let serving = tokio::spawn(server.run(stopping, reloads));
-    signals.stop().await;
-    tracing::info!("stopping");
+    let mut serving = tokio::spawn(server.run(stopping, reloads));
+    tokio::select! {
+        () = signals.stop() => tracing::info!("stopping"),
+        ended = &mut serving => {
+            telemetry.shutdown().await;
+            return how_it_went(ended);
+        }
+    }
     let leave = async {
         if let Some(demo) = demo {
             demo.stop().await;
         }
         let _ = stop.send(());
-        if let Err(error) = serving.await {
-            tracing::error!(%error, "the server ended badly");
-        }
+        let ended = serving.await;
         telemetry.shutdown().await;
+        how_it_went(ended)
     };
     tokio::select! {
-        () = leave => Ok(()),
+        went = leave => went,
         () = signals.stop() => process::exit(1),
     }
+}
+
+fn how_it_went(ended: Result<Result<(), Ended>, JoinError>) -> Result<(), Failure> {
+    ended
+        .map_err(|error| Failure::Ended(format!("the server ended badly: {error}")))?
+        .map_err(|ended| Failure::Ended(ended.to_string()))
 }
 
 fn start_telemetry(config: &TelemetryConfig) -> Result<Telemetry, TelemetryError> {
@@ -209,11 +226,6 @@ impl Signals {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
-    }
-
-    fn reload(&self) -> Result<Signal, Failure> {
-        signal(SignalKind::hangup())
-            .map_err(|error| Failure::StartUp(format!("cannot start: {error}")))
     }
 }
 
