@@ -2,4 +2,11 @@
 //!
 //! Nothing here is part of a program, and no program depends on it.
 
+pub mod edge;
 pub mod fuzz;
+pub mod http;
+pub mod metrics;
+pub mod process;
+pub mod programs;
+pub mod tools;
+pub mod wait;
