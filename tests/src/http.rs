@@ -73,12 +73,7 @@ pub fn get(address: SocketAddr, target: &str) -> Reply {
 
 /// Any request without a body, on a connection of its own.
 #[track_caller]
-pub fn request(
-    address: SocketAddr,
-    method: &str,
-    target: &str,
-    headers: &[(&str, &str)],
-) -> Reply {
+pub fn request(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)]) -> Reply {
     try_request(address, method, target, headers)
         .unwrap_or_else(|error| panic!("{method} {target} at {address}: {error}"))
 }
@@ -90,7 +85,8 @@ pub fn try_request(
     target: &str,
     headers: &[(&str, &str)],
 ) -> Result<Reply, String> {
-    let mut text = format!("{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
+    let mut text =
+        format!("{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));
     }

@@ -42,9 +42,9 @@ impl Metrics {
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let carries = |series: &&Series| {
             series.name == name
-                && labels.iter().all(|(key, value)| {
-                    series.labels.get(*key).is_some_and(|known| known == value)
-                })
+                && labels
+                    .iter()
+                    .all(|(key, value)| series.labels.get(*key).is_some_and(|known| known == value))
         };
         self.series.iter().filter(carries).map(|series| series.value).sum()
     }
@@ -109,7 +109,8 @@ mod tests {
 
     #[test]
     fn a_page_is_read_with_its_labels() {
-        let page = "# HELP a b\n# TYPE a counter\na{x=\"1\",y=\"q\\\"}\\n\"} 2\na{x=\"2\"} 3e0\nb 4\n";
+        let page =
+            "# HELP a b\n# TYPE a counter\na{x=\"1\",y=\"q\\\"}\\n\"} 2\na{x=\"2\"} 3e0\nb 4\n";
         let metrics = Metrics::parse(page).expect("the format is right");
         assert_eq!(metrics.sum("a", &[]), 5.0);
         assert_eq!(metrics.sum("a", &[("y", "q\"}\n")]), 2.0);
