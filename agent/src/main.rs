@@ -1,2 +1,48 @@
-//! placeholder
-fn main() {}
+//! The agent's program: what the command line asks for, and the exit code.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::ArgMatches;
+use tidegate_agent::{
+    preview::preview,
+    program::{self, Failure},
+};
+
+fn main() -> ExitCode {
+    let matches = match program::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => {
+            let code = if error.use_stderr() { 64 } else { 0 };
+            return error.print().map_or(ExitCode::FAILURE, |()| ExitCode::from(code));
+        }
+    };
+    match obey(&matches) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("tidegate-agent: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn obey(matches: &ArgMatches) -> Result<(), Failure> {
+    let checked = program::configure(matches)?;
+    if matches.get_flag("check") {
+        print(&program::check(checked)?);
+        return Ok(());
+    }
+    if matches.get_flag("once") {
+        let (preview, faults) = preview(checked);
+        faults.iter().for_each(|fault| eprintln!("tidegate-agent: {fault}"));
+        let shown = serde_json::to_string_pretty(&preview)
+            .map_err(|error| Failure::StartUp(error.to_string()))?;
+        print(&shown);
+        return Ok(());
+    }
+    program::run(checked, matches.get_one::<PathBuf>("ports-file").map(PathBuf::as_path))
+}
+
+#[allow(clippy::print_stdout)]
+fn print(text: &str) {
+    println!("{text}");
+}

@@ -8,9 +8,11 @@
 pub mod admin;
 pub mod clock;
 pub mod fleet;
+pub mod json;
 pub mod message;
 pub mod order;
 pub mod pick;
 pub mod registry;
+pub mod resolve;
 pub mod snapshot;
 pub mod store;

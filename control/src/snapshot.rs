@@ -278,7 +278,13 @@ impl Published {
     /// Starts with an empty fleet.
     #[must_use]
     pub fn new() -> Self {
-        Self { current: ArcSwap::from_pointee(Snapshot { fleet: Arc::default() }) }
+        Self::showing(Arc::default())
+    }
+
+    /// Starts with the given fleet.
+    #[must_use]
+    pub fn showing(fleet: Arc<FleetView>) -> Self {
+        Self { current: ArcSwap::from_pointee(Snapshot { fleet }) }
     }
 
     /// What a pick works on. A drain's answer waits for every guard that was out: drop it as soon

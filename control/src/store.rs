@@ -2,6 +2,21 @@
 //!
 //! Orders are durable before they are answered; heartbeats are hints that may be seconds old. The
 //! writer's task never calls a store itself: [`crate::fleet`] gives it to a thread of its own.
+//!
+//! [`open`] gives the store on disk, [`MemoryStore`] stands in for it in tests.
+
+mod aside;
+mod embedded;
+mod folder;
+mod journal;
+mod ladder;
+mod memory;
+mod merge;
+mod record;
+mod sidecar;
+#[cfg(test)]
+mod tests;
+mod trees;
 
 use std::fmt;
 
@@ -11,6 +26,9 @@ use tidegate_proto::{
 };
 
 use crate::order::Order;
+
+pub use ladder::{OnCorrupt, OpenError, Opened, open};
+pub use memory::MemoryStore;
 
 /// What an edge said of itself; written when it changes.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,13 +3,15 @@
 //! In the order a heartbeat is made: [`key`]s come from files, an [`edge`] describes itself in a
 //! [`heartbeat`], [`seal`] closes it into a [`datagram`], and the receiver's [`window`] refuses
 //! repeats. An [`ack`](heartbeat::Ack) travels back the same way.
-//! [`secret_file`] and [`settings`] hold what every program does alike with its files and flags.
+//! [`settings`], [`secret_file`] and [`ports_file`] hold what every program does alike with its flags
+//! and files.
 //! There are no tasks, sockets, clocks or stores here.
 
 pub mod datagram;
 pub mod edge;
 pub mod heartbeat;
 pub mod key;
+pub mod ports_file;
 pub mod seal;
 pub mod secret_file;
 pub mod settings;

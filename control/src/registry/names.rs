@@ -4,7 +4,11 @@
 use tidegate_proto::edge::{EdgeId, EdgeName};
 
 use super::Registry;
-use crate::{order::Refused, store::OrderRow};
+use crate::{
+    order::Refused,
+    resolve::{Bearer, choose},
+    store::OrderRow,
+};
 
 impl Registry {
     /// The edge an operator means by its name or UUID.
@@ -14,17 +18,17 @@ impl Registry {
             return self.edges.contains_key(&id).then_some(id).ok_or_else(unknown);
         }
         let name: EdgeName = edge.parse().map_err(|_| unknown())?;
-        let bearers = self.names.get(&name).map(Vec::as_slice).unwrap_or_default();
-        let live: Vec<_> = self.live(bearers);
-        match (live.as_slice(), bearers) {
-            ([only], _) | ([], [only]) => Ok(*only),
-            ([], []) => Err(unknown()),
-            // All are dead: the one heard last is the one that was meant.
-            ([], dead) => self.heard_last(dead).ok_or_else(unknown),
-            (several, _) => {
-                Err(Refused::AmbiguousName { name: name.to_string(), edges: several.to_vec() })
-            }
-        }
+        let ids = self.names.get(&name).map(Vec::as_slice).unwrap_or_default();
+        let bearers: Vec<_> = ids
+            .iter()
+            .filter_map(|id| self.edges.get(id))
+            .map(|edge| Bearer {
+                id: edge.row.id,
+                is_live: edge.is_live(),
+                last_heard_unix_ms: edge.last_heard_unix_ms,
+            })
+            .collect();
+        choose(edge, &bearers)
     }
 
     pub(super) fn note_name(&mut self, id: EdgeId) {
@@ -99,9 +103,5 @@ impl Registry {
     fn live(&self, ids: &[EdgeId]) -> Vec<EdgeId> {
         let is_live = |id: &&EdgeId| self.edges.get(id).is_some_and(super::Edge::is_live);
         ids.iter().filter(is_live).copied().collect()
-    }
-
-    fn heard_last(&self, ids: &[EdgeId]) -> Option<EdgeId> {
-        ids.iter().copied().max_by_key(|id| self.edges.get(id).map(|edge| edge.last_heard_unix_ms))
     }
 }

@@ -1,0 +1,202 @@
+//! The rules. Every refusal begins with the key it is about and says what would be right.
+
+use std::{net::SocketAddr, num::NonZeroU16, path::PathBuf, time::Duration};
+
+use tidegate_proto::{
+    edge::{Capacity, ENDPOINTS_MAX, EdgeName, Endpoint, LABEL_LEN_MAX, LABELS_MAX, Labels},
+    heartbeat::{BANDWIDTH_BPS_MAX, INTERVAL_MAX, INTERVAL_MIN, VIEWERS_MAX},
+};
+use tracing_subscriber::EnvFilter;
+
+use super::{CapacityConfig, Config, EndpointConfig, LogFormat, SourceConfig};
+use crate::{
+    report::{Profile, Redirect},
+    source::SourceKind,
+    variables::expand,
+};
+
+/// Why a configuration was refused: the key, the fault and the way out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub String);
+
+/// A configuration that holds every rule.
+#[derive(Debug)]
+pub struct Checked {
+    /// What the edge says of itself.
+    pub profile: Profile,
+    /// Where the edge's UUID is kept.
+    pub state_dir: PathBuf,
+    /// The redirectors and their keys, not read yet.
+    pub targets_file: PathBuf,
+    /// Where figures come from.
+    pub source: SourceKind,
+    /// Where to listen for HTTP.
+    pub control_listen: SocketAddr,
+    /// What to log.
+    pub log: EnvFilter,
+    /// How to log it.
+    pub log_format: LogFormat,
+}
+
+impl Config {
+    /// Checks every rule. `environment` and `host_name` are passed in so that this stays pure.
+    pub fn check(
+        self,
+        environment: impl Fn(&str) -> Option<String>,
+        host_name: impl FnOnce() -> Option<String>,
+    ) -> Result<Checked, Refused> {
+        let profile = Profile {
+            name: checked_name(&self.name, host_name)?,
+            redirect: checked_redirect(&self.redirect_address, environment)?,
+            endpoints: checked_endpoints(&self.endpoint)?,
+            labels: checked_labels(self.labels)?,
+            capacity: checked_capacity(&self.capacity)?,
+            interval: checked_interval(self.interval)?,
+        };
+        Ok(Checked {
+            profile,
+            state_dir: checked_path("state_dir", self.state_dir)?,
+            targets_file: checked_path("targets_file", self.targets_file)?,
+            source: checked_source(self.source)?,
+            control_listen: self.control.listen.parse().map_err(|_| {
+                refused(
+                    "control.listen",
+                    &self.control.listen,
+                    "an address and port such as 127.0.0.1:1938",
+                )
+            })?,
+            log: EnvFilter::try_new(&self.telemetry.log).map_err(|_| {
+                refused(
+                    "telemetry.log",
+                    &self.telemetry.log,
+                    "a level (error, warn, info, debug, trace) or directives",
+                )
+            })?,
+            log_format: self.telemetry.log_format,
+        })
+    }
+}
+
+fn refused(key: &str, text: &str, wanted: &str) -> Refused {
+    Refused(format!("{key}: {text:?} is not {wanted}"))
+}
+
+fn checked_name(
+    name: &str,
+    host_name: impl FnOnce() -> Option<String>,
+) -> Result<EdgeName, Refused> {
+    if !name.is_empty() {
+        return name.parse().map_err(|why| Refused(format!("name: {name:?}: {why}")));
+    }
+    let host = host_name().unwrap_or_default();
+    name_of_host(&host).ok_or_else(|| {
+        Refused(format!("name: the host name {host:?} cannot name an edge; set name yourself"))
+    })
+}
+
+/// The edge name of a host name, whose odd characters become hyphens.
+#[must_use]
+pub fn name_of_host(host: &str) -> Option<EdgeName> {
+    let labels = host.split('.').filter_map(|label| {
+        let plain: String = label
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .take(63)
+            .collect();
+        let plain = plain.trim_matches('-');
+        (!plain.is_empty()).then(|| plain.to_owned())
+    });
+    labels.collect::<Vec<_>>().join(".").parse().ok()
+}
+
+fn checked_redirect(
+    text: &str,
+    environment: impl Fn(&str) -> Option<String>,
+) -> Result<Redirect, Refused> {
+    if text.is_empty() {
+        return Ok(Redirect::Automatic);
+    }
+    let expanded =
+        expand(text, environment).map_err(|why| Refused(format!("redirect_address: {why}")))?;
+    let host = expanded
+        .parse()
+        .map_err(|why| Refused(format!("redirect_address: {expanded:?}: {why}")))?;
+    Ok(Redirect::Fixed(host))
+}
+
+fn checked_endpoints(endpoints: &[EndpointConfig]) -> Result<Vec<Endpoint>, Refused> {
+    if endpoints.len() > ENDPOINTS_MAX {
+        return Err(Refused(format!("endpoint: at most {ENDPOINTS_MAX} are possible")));
+    }
+    let checked = |endpoint: &EndpointConfig| {
+        let scheme = endpoint
+            .scheme
+            .parse()
+            .map_err(|why| Refused(format!("endpoint.scheme: {:?}: {why}", endpoint.scheme)))?;
+        let port = NonZeroU16::new(endpoint.port)
+            .ok_or_else(|| Refused("endpoint.port: must be from 1 to 65535".to_owned()))?;
+        Ok(Endpoint { scheme, port })
+    };
+    endpoints.iter().map(checked).collect()
+}
+
+fn checked_labels(labels: Labels) -> Result<Labels, Refused> {
+    if labels.len() > LABELS_MAX {
+        return Err(Refused(format!("labels: at most {LABELS_MAX} are possible")));
+    }
+    for (key, value) in &labels {
+        if !(1..=LABEL_LEN_MAX).contains(&key.len()) || value.len() > LABEL_LEN_MAX {
+            return Err(Refused(format!(
+                "labels: {key:?}: a key has 1 to {LABEL_LEN_MAX} bytes and a value at most {LABEL_LEN_MAX}"
+            )));
+        }
+    }
+    Ok(labels)
+}
+
+fn checked_capacity(capacity: &CapacityConfig) -> Result<Capacity, Refused> {
+    if capacity.viewers > VIEWERS_MAX {
+        return Err(Refused(format!("capacity.viewers: at most {VIEWERS_MAX} are possible")));
+    }
+    if capacity.bandwidth_bps > BANDWIDTH_BPS_MAX {
+        return Err(Refused(format!(
+            "capacity.bandwidth_bps: at most {BANDWIDTH_BPS_MAX} bits per second are possible"
+        )));
+    }
+    Ok(Capacity {
+        viewers: (capacity.viewers > 0).then_some(capacity.viewers),
+        bandwidth_bps: (capacity.bandwidth_bps > 0).then_some(capacity.bandwidth_bps),
+    })
+}
+
+fn checked_interval(interval: Duration) -> Result<Duration, Refused> {
+    if (INTERVAL_MIN..=INTERVAL_MAX).contains(&interval) {
+        return Ok(interval);
+    }
+    Err(Refused(format!(
+        "interval: {interval:?} is not between {INTERVAL_MIN:?} and {INTERVAL_MAX:?}"
+    )))
+}
+
+fn checked_path(key: &str, path: PathBuf) -> Result<PathBuf, Refused> {
+    if path.as_os_str().is_empty() {
+        return Err(Refused(format!("{key}: must not be empty")));
+    }
+    // Messages then name a place that does not depend on where the agent was started.
+    std::path::absolute(&path).map_err(|why| Refused(format!("{key}: {}: {why}", path.display())))
+}
+
+fn checked_source(source: SourceConfig) -> Result<SourceKind, Refused> {
+    match source.kind.as_str() {
+        "host" => Ok(SourceKind::Host),
+        "file" if source.path.as_os_str().is_empty() => Err(Refused(
+            "source.path: must name the JSON file that source.kind = \"file\" reads".to_owned(),
+        )),
+        "file" => Ok(SourceKind::File(checked_path("source.path", source.path)?)),
+        other => Err(Refused(format!(
+            "source.kind: {other:?} is not a kind this build knows: {}",
+            SourceKind::NAMES.join(", ")
+        ))),
+    }
+}

@@ -1,0 +1,121 @@
+//! What would be sent, as JSON with plain numbers: `--once --print`. Nothing is sent or written.
+
+use std::{net::ToSocketAddrs, thread, time::Duration};
+
+use serde::Serialize;
+use tidegate_proto::{edge::EdgeId, heartbeat::Heartbeat};
+
+use crate::{
+    config::Checked,
+    identity,
+    report::{Redirect, State, heartbeat},
+    sender::local_address_towards,
+    source::measure_checked,
+    status::{LoadRow, TroubleRow},
+    targets::{Target, TargetsFile, edge_of},
+};
+
+/// Sources that give rates need two measurements this far apart.
+const BETWEEN_MEASUREMENTS: Duration = Duration::from_millis(500);
+
+/// One heartbeat in words; unknown is null.
+#[derive(Debug, Serialize)]
+pub struct Preview {
+    name: String,
+    /// Null until the first start makes it.
+    edge_id: Option<String>,
+    redirect_address: Option<String>,
+    endpoints: Vec<EndpointRow>,
+    labels: tidegate_proto::edge::Labels,
+    capacity: CapacityRow,
+    #[serde(flatten)]
+    load: LoadRow,
+    trouble: Option<TroubleRow>,
+    interval_ms: u64,
+    agent_version: String,
+    target_count: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct EndpointRow {
+    scheme: &'static str,
+    port: u16,
+}
+
+#[derive(Debug, Serialize)]
+struct CapacityRow {
+    viewers: Option<u32>,
+    bandwidth_bps: Option<u64>,
+}
+
+/// Measures and tells what would be sent. The targets matter for the address and the UUID only, so
+/// a fault there is returned beside the preview. Blocks for about half a second.
+#[must_use]
+pub fn preview(mut checked: Checked) -> (Preview, Vec<String>) {
+    let mut faults = Vec::new();
+    let targets = TargetsFile::new(checked.targets_file.clone()).read().unwrap_or_else(|error| {
+        faults.push(error.to_string());
+        Vec::new()
+    });
+    let edge_id = edge_of(&targets).ok().flatten().or_else(|| {
+        identity::load(&checked.state_dir).unwrap_or_else(|error| {
+            faults.push(error.to_string());
+            None
+        })
+    });
+    if checked.profile.drop_labels_that_do_not_fit() {
+        faults.push("labels: too long for a heartbeat, so they are not sent".to_owned());
+    }
+    let heartbeat = measured(&checked, &targets);
+    (Preview::new(heartbeat, edge_id), faults)
+}
+
+fn measured(checked: &Checked, targets: &[Target]) -> Heartbeat {
+    let mut source = checked.source.open();
+    let mut state = State {
+        target_count: u32::try_from(targets.len()).unwrap_or(u32::MAX),
+        local_address: match checked.profile.redirect {
+            Redirect::Automatic => targets.first().and_then(local_address_for),
+            Redirect::Fixed(_) => None,
+        },
+        ..State::default()
+    };
+    if measure_checked(source.as_mut()).is_ok() {
+        thread::sleep(BETWEEN_MEASUREMENTS);
+    }
+    match measure_checked(source.as_mut()) {
+        Ok(measurement) => state.load = measurement.load,
+        Err(trouble) => state.trouble = Some(trouble),
+    }
+    heartbeat(&checked.profile, &state, None)
+}
+
+fn local_address_for(target: &Target) -> Option<std::net::IpAddr> {
+    let mut addresses = (target.host(), target.port()).to_socket_addrs().ok()?;
+    addresses.find_map(local_address_towards)
+}
+
+impl Preview {
+    fn new(heartbeat: Heartbeat, edge_id: Option<EdgeId>) -> Self {
+        let endpoints = heartbeat.endpoints.iter().map(|endpoint| EndpointRow {
+            scheme: endpoint.scheme.as_str(),
+            port: endpoint.port.get(),
+        });
+        Self {
+            name: heartbeat.name.map(|name| name.to_string()).unwrap_or_default(),
+            edge_id: edge_id.map(|id| id.to_string()),
+            redirect_address: heartbeat.redirect_address.map(|host| host.to_string()),
+            endpoints: endpoints.collect(),
+            labels: heartbeat.labels,
+            capacity: CapacityRow {
+                viewers: heartbeat.capacity.viewers,
+                bandwidth_bps: heartbeat.capacity.bandwidth_bps,
+            },
+            load: heartbeat.load.into(),
+            trouble: heartbeat.trouble.map(TroubleRow::from),
+            interval_ms: u64::try_from(heartbeat.interval.as_millis()).unwrap_or(u64::MAX),
+            agent_version: heartbeat.agent_version,
+            target_count: heartbeat.target_count,
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The program's life: read the command line, bind, report, and leave with a goodbye.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    process,
+};
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use tidegate_proto::{ports_file, settings};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+};
+
+use crate::{
+    EdgeSender, StartError,
+    config::{Checked, Config, ENVIRONMENT_PREFIX, SETTINGS},
+    control, identity,
+    targets::{Target, TargetsFile, edge_of, is_weak},
+    telemetry,
+    variables::process_environment,
+};
+
+const ABOUT: &str =
+    "Runs beside one edge, measures it, and tells every redirector how it is doing.";
+
+const LONG_ABOUT: &str = "\
+Runs beside one edge, measures it, and tells every redirector how it is doing.
+
+It sends a sealed heartbeat over UDP to each redirector in the targets file, every 2.5 s. On SIGTERM
+it says goodbye, and the redirectors send no more viewers here. It never needs an open port.";
+
+const EXAMPLES: &str = "\
+Examples:
+  Two redirectors, one key each (mode 0600; `tidegatectl key issue` makes keys):
+    $ cat loadbalancertargets.txt
+    lb1.example.com,1934,ehb1e:…
+    lb2.example.com,1934,ehb1e:…
+
+  See what would be sent, then send it:
+    $ tidegate-agent --config agent.toml --once --print
+    $ tidegate-agent --config agent.toml
+
+  Take no new viewers for a while:
+    $ curl -X POST http://127.0.0.1:1938/pause
+
+Exit codes: 0 clean stop, 64 bad configuration, 1 start-up failure.";
+
+/// Why the program does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The operator must change the configuration: exit code 64.
+    #[error("{0}")]
+    Configuration(String),
+    /// The system did not give what is needed: exit code 1.
+    #[error("{0}")]
+    StartUp(String),
+}
+
+impl Failure {
+    /// The exit code.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Configuration(_) => 64,
+            Self::StartUp(_) => 1,
+        }
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Identity(_) | StartError::Thread(_) => Self::StartUp(error.to_string()),
+            _ => Self::Configuration(error.to_string()),
+        }
+    }
+}
+
+/// The command line.
+#[must_use]
+pub fn command() -> Command {
+    let command = Command::new("tidegate-agent")
+        .version(crate::VERSION)
+        .about(ABOUT)
+        .long_about(LONG_ABOUT)
+        .after_help(EXAMPLES)
+        .arg(path("config", "Configuration file (TOML)"))
+        .arg(path("ports-file", "Write the bound address here as JSON, once it listens"))
+        .arg(switch("check", "Check the configuration, the targets file and its keys, and exit"))
+        .arg(switch("once", "Measure once, send nothing, and exit").requires("print"))
+        .arg(switch("print", "With --once: print what would be sent, as JSON").requires("once"));
+    settings::add_flags(command, ENVIRONMENT_PREFIX, SETTINGS, &Config::default())
+}
+
+fn path(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf)).help(help)
+}
+
+fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+/// Reads and checks the configuration.
+pub fn configure(matches: &ArgMatches) -> Result<Checked, Failure> {
+    let file = matches.get_one::<PathBuf>("config").map(PathBuf::as_path);
+    let config: Config = settings::load(file, matches, SETTINGS)
+        .map_err(|error| Failure::Configuration(error.to_string()))?;
+    config
+        .check(process_environment, || sysinfo::System::host_name().ok())
+        .map_err(|error| Failure::Configuration(error.to_string()))
+}
+
+/// Reads the targets file with its keys; text keys take a while.
+pub fn read_targets(checked: &Checked) -> Result<(TargetsFile, Vec<Target>), Failure> {
+    let mut file = TargetsFile::new(checked.targets_file.clone());
+    let targets = file.read().map_err(|error| Failure::Configuration(error.to_string()))?;
+    Ok((file, targets))
+}
+
+/// What `--check` says when all is well: one line, and one for each thing that could be better.
+pub fn check(mut checked: Checked) -> Result<String, Failure> {
+    let (_, targets) = read_targets(&checked)?;
+    if edge_of(&targets).ok().flatten().is_none() {
+        identity::load(&checked.state_dir)
+            .map_err(|error| Failure::Configuration(error.to_string()))?;
+    }
+    let (name, count) = (checked.profile.name.clone(), targets.len());
+    let mut said = format!("the configuration is valid: {name} reports to {count} target(s)");
+    if checked.profile.drop_labels_that_do_not_fit() {
+        said.push_str("\nwarning: the labels are too long for a heartbeat and are not sent");
+    }
+    for target in targets.iter().filter(|target| is_weak(target.key())) {
+        said.push_str(&format!(
+            "\nwarning: {target} has a text key, which can be guessed; `tidegatectl key generate` makes a strong one"
+        ));
+    }
+    Ok(said)
+}
+
+/// Reports until SIGTERM or SIGINT.
+pub fn run(checked: Checked, ports_file: Option<&Path>) -> Result<(), Failure> {
+    let (file, targets) = read_targets(&checked)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::StartUp(format!("cannot start: {error}")))?;
+    let outcome = runtime.block_on(report(checked, file, targets, ports_file));
+    // A resolver that hangs must not hold the exit up.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn report(
+    checked: Checked,
+    file: TargetsFile,
+    targets: Vec<Target>,
+    ports_file: Option<&Path>,
+) -> Result<(), Failure> {
+    telemetry::start(checked.log, checked.log_format);
+    let listen = checked.control_listen;
+    let listener = TcpListener::bind(listen).await.map_err(|error| {
+        Failure::StartUp(format!("cannot listen on {listen}: {error}; set control.listen"))
+    })?;
+    let failed = |error: io::Error| Failure::StartUp(format!("cannot start: {error}"));
+    let bound = listener.local_addr().map_err(failed)?;
+    let mut signals = Signals::new().map_err(failed)?;
+    if !bound.ip().is_loopback() {
+        tracing::warn!(%bound, "others can reach control.listen and pause this edge");
+    }
+    let edge = EdgeSender::of_profile(checked.profile)
+        .state_dir(checked.state_dir)
+        .targets_file(file, targets)
+        .boxed_source(checked.source.open())
+        .spawn()?;
+    if let Some(path) = ports_file {
+        ports_file::write(path, &BTreeMap::from([("control_tcp", bound.to_string())])).map_err(
+            |error| {
+                Failure::StartUp(format!("cannot write the ports file {}: {error}", path.display()))
+            },
+        )?;
+    }
+    tracing::info!(edge_id = %edge.edge_id(), control = %bound, "reporting");
+    let serving = tokio::spawn(control::serve(listener, edge.controls()));
+    signals.next().await;
+    tracing::info!("saying goodbye");
+    tokio::select! {
+        () = edge.stop() => {}
+        () = signals.next() => process::exit(1),
+    }
+    serving.abort();
+    Ok(())
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn once_and_print_belong_together() {
+        let parse = |words: &[&str]| command().try_get_matches_from(words).map(|_| ()).is_ok();
+        assert!(parse(&["x", "--once", "--print"]));
+        assert!(!parse(&["x", "--once"]) && !parse(&["x", "--print"]));
+    }
+}

@@ -1,0 +1,173 @@
+//! Measures on a thread of its own, so that a slow source delays no heartbeat.
+
+use std::{
+    io,
+    sync::{Arc, mpsc as std_mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tidegate_proto::heartbeat::{Load, Trouble};
+use tokio::{
+    sync::{mpsc, watch},
+    time::MissedTickBehavior,
+};
+
+use super::Shared;
+use crate::source::{Measurement, Source, measure_checked, trouble};
+
+type Measured = Result<Measurement, Trouble>;
+
+/// The measuring thread's two ends.
+pub(super) struct Thread {
+    requests: std_mpsc::SyncSender<()>,
+    answers: mpsc::Receiver<Measured>,
+}
+
+/// Starts the thread; it ends when its requests do.
+pub(super) fn start_thread(mut source: Box<dyn Source>) -> io::Result<Thread> {
+    let (requests, asked) = std_mpsc::sync_channel(1);
+    let (answer, answers) = mpsc::channel(1);
+    thread::Builder::new().name("tidegate-source".to_owned()).spawn(move || {
+        while asked.recv().is_ok() {
+            if answer.blocking_send(measure_checked(source.as_mut())).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(Thread { requests, answers })
+}
+
+/// Measures once every interval until the edge stops.
+pub(super) async fn run(shared: Arc<Shared>, mut thread: Thread, mut stopped: watch::Receiver<()>) {
+    let mut ticks = tokio::time::interval(shared.profile.interval);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut gauge = Gauge::new(shared.profile.interval, Instant::now());
+    let mut alive = true;
+    loop {
+        tokio::select! {
+            _ = stopped.changed() => return,
+            _ = ticks.tick() => {
+                if alive && !gauge.waiting {
+                    gauge.waiting = thread.requests.try_send(()).is_ok();
+                }
+            }
+            answer = thread.answers.recv(), if alive => {
+                alive = answer.is_some();
+                let lost = || Err(trouble("source_failed", "the source broke down; restart the agent"));
+                gauge.take(answer.unwrap_or_else(lost), Instant::now(), alive);
+            }
+        }
+        publish(&shared, &gauge, Instant::now());
+    }
+}
+
+fn publish(shared: &Shared, gauge: &Gauge, now: Instant) {
+    let (load, trouble) = gauge.reading(now);
+    shared.state.send_if_modified(|state| {
+        let measured = gauge.last.is_some();
+        let changed = state.trouble != trouble || state.load != load || state.measured != measured;
+        log_change(state.trouble.as_ref(), trouble.as_ref());
+        (state.load, state.measured, state.trouble) = (load, measured, trouble);
+        changed
+    });
+}
+
+/// A line for each kind of trouble and its end, however long it lasts.
+fn log_change(before: Option<&Trouble>, now: Option<&Trouble>) {
+    let code = |trouble: &Trouble| trouble.code.clone();
+    match now {
+        _ if before.map(code) == now.map(code) => {}
+        Some(Trouble { code, text }) => tracing::warn!(code, text, "the edge doubts its figures"),
+        None => tracing::info!("the edge has figures again"),
+    }
+}
+
+/// What is known of the load, and how old it may become.
+struct Gauge {
+    age_max: Duration,
+    began: Instant,
+    waiting: bool,
+    last: Option<(Measured, Instant)>,
+    /// A source that is gone says nothing newer, and slow is not its trouble.
+    gone: bool,
+}
+
+impl Gauge {
+    fn new(interval: Duration, now: Instant) -> Self {
+        Self { age_max: interval * 2, began: now, waiting: false, last: None, gone: false }
+    }
+
+    fn take(&mut self, measured: Measured, now: Instant, alive: bool) {
+        self.waiting = false;
+        self.gone = !alive;
+        self.last = Some((measured, now));
+    }
+
+    fn reading(&self, now: Instant) -> (Load, Option<Trouble>) {
+        let at = self.last.as_ref().map_or(self.began, |(_, at)| *at);
+        let stale = now.saturating_duration_since(at) > self.age_max && !self.gone;
+        if stale && self.waiting {
+            let text = "the source has not answered for two intervals";
+            return (Load::default(), Some(trouble("source_slow", text)));
+        }
+        match &self.last {
+            Some((Ok(measurement), _)) => (measurement.load, None),
+            Some((Err(trouble), _)) => (Load::default(), Some(trouble.clone())),
+            None => (Load::default(), None),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INTERVAL: Duration = Duration::from_secs(1);
+
+    fn code(gauge: &Gauge, now: Instant) -> Option<String> {
+        gauge.reading(now).1.map(|trouble| trouble.code)
+    }
+
+    #[test]
+    fn old_figures_hold_for_two_intervals_and_then_are_unknown() {
+        let start = Instant::now();
+        let mut gauge = Gauge::new(INTERVAL, start);
+        gauge.take(Ok(Measurement::of_viewers(5)), start, true);
+        gauge.waiting = true;
+        let (load, trouble) = gauge.reading(start + INTERVAL * 2);
+        assert_eq!((load.viewers, trouble), (Some(5), None));
+        let late = start + INTERVAL * 2 + Duration::from_millis(1);
+        assert_eq!(gauge.reading(late).0, Load::default());
+        assert_eq!(code(&gauge, late).as_deref(), Some("source_slow"));
+        gauge.take(Ok(Measurement::of_viewers(6)), late, true);
+        assert_eq!(gauge.reading(late).0.viewers, Some(6));
+    }
+
+    #[test]
+    fn a_source_that_never_answers_is_slow_and_not_idle() {
+        let start = Instant::now();
+        let mut gauge = Gauge::new(INTERVAL, start);
+        gauge.waiting = true;
+        assert_eq!(code(&gauge, start), None);
+        assert_eq!(code(&gauge, start + INTERVAL * 3).as_deref(), Some("source_slow"));
+    }
+
+    #[test]
+    fn trouble_carries_no_figures() {
+        let start = Instant::now();
+        let mut gauge = Gauge::new(INTERVAL, start);
+        gauge.take(Ok(Measurement::of_viewers(5)), start, true);
+        gauge.take(Err(trouble("source_missing", "gone")), start, true);
+        assert_eq!(gauge.reading(start).0, Load::default());
+        assert_eq!(code(&gauge, start).as_deref(), Some("source_missing"));
+    }
+
+    #[test]
+    fn a_source_that_broke_down_stays_broken() {
+        let start = Instant::now();
+        let mut gauge = Gauge::new(INTERVAL, start);
+        gauge.take(Err(trouble("source_failed", "gone")), start, false);
+        assert_eq!(code(&gauge, start + INTERVAL * 9).as_deref(), Some("source_failed"));
+    }
+}

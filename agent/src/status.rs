@@ -1,0 +1,233 @@
+//! How an edge and its targets are doing, for status pages and metrics.
+
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+use tidegate_proto::{
+    edge::EdgeId,
+    heartbeat::{Load, Order, Trouble},
+    key::KeyId,
+};
+
+use crate::report::{Profile, State};
+
+/// One target as its link sees it.
+#[derive(Debug, Clone)]
+pub struct TargetStatus {
+    /// `host:port` as configured.
+    pub target: String,
+    /// Where heartbeats go now.
+    pub address: Option<SocketAddr>,
+    /// Whether acks come: key, address and way are right.
+    pub registered: bool,
+    /// What the operator wants of this edge, as this redirector tells it.
+    pub order: Order,
+    /// The revision of that order.
+    pub order_revision: u64,
+    /// The share of asked acks that did not come.
+    pub loss: Option<f64>,
+    /// Of the last ack.
+    pub round_trip: Option<Duration>,
+    /// When the last ack came.
+    pub last_ack: Option<Instant>,
+    /// The key's fingerprint.
+    pub key_id: KeyId,
+    /// What the system last said, until an ack comes.
+    pub error: Option<String>,
+    /// Heartbeats sent.
+    pub heartbeats: u64,
+    /// Acks taken.
+    pub acks: u64,
+    /// Heartbeats the system did not take.
+    pub send_errors: u64,
+    /// Datagrams that answer nothing this session asked.
+    pub acks_unexpected: u64,
+    /// Datagrams not sealed with this edge's key.
+    pub acks_forged: u64,
+    /// Acks that came before.
+    pub acks_repeated: u64,
+}
+
+impl TargetStatus {
+    pub(crate) fn new(target: String, key_id: KeyId) -> Self {
+        Self {
+            target,
+            address: None,
+            registered: false,
+            order: Order::Unknown,
+            order_revision: 0,
+            loss: None,
+            round_trip: None,
+            last_ack: None,
+            key_id,
+            error: None,
+            heartbeats: 0,
+            acks: 0,
+            send_errors: 0,
+            acks_unexpected: 0,
+            acks_forged: 0,
+            acks_repeated: 0,
+        }
+    }
+}
+
+/// An edge and its targets at one instant; the answer of `/status`.
+#[derive(Debug, Clone, Serialize)]
+pub struct EdgeStatus {
+    /// What operators call the edge.
+    pub name: String,
+    /// Its UUID.
+    pub edge_id: String,
+    /// The sender's version.
+    pub version: &'static str,
+    /// Whether it was paused here.
+    pub paused: bool,
+    /// Why it doubts its figures.
+    pub trouble: Option<TroubleRow>,
+    /// Its figures.
+    pub load: LoadRow,
+    /// Why the targets file was not taken when it changed.
+    pub targets_fault: Option<String>,
+    /// A row a redirector, in the file's order.
+    pub targets: Vec<TargetRow>,
+}
+
+/// A [`Trouble`] as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TroubleRow {
+    /// A short machine-readable word.
+    pub code: String,
+    /// One sentence.
+    pub text: String,
+}
+
+impl From<Trouble> for TroubleRow {
+    fn from(trouble: Trouble) -> Self {
+        Self { code: trouble.code, text: trouble.text }
+    }
+}
+
+/// A [`Load`] as JSON; unknown is null.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[allow(missing_docs)]
+pub struct LoadRow {
+    pub viewers: Option<u32>,
+    pub publishers: Option<u32>,
+    pub bandwidth_out_bps: Option<u64>,
+    pub bandwidth_in_bps: Option<u64>,
+    pub cpu_utilization: Option<f64>,
+    pub memory_utilization: Option<f64>,
+}
+
+impl From<Load> for LoadRow {
+    fn from(load: Load) -> Self {
+        Self {
+            viewers: load.viewers,
+            publishers: load.publishers,
+            bandwidth_out_bps: load.bandwidth_out_bps,
+            bandwidth_in_bps: load.bandwidth_in_bps,
+            cpu_utilization: load.cpu_utilization,
+            memory_utilization: load.memory_utilization,
+        }
+    }
+}
+
+/// A [`TargetStatus`] as JSON.
+#[derive(Debug, Clone, Serialize)]
+pub struct TargetRow {
+    /// `host:port` as configured.
+    pub target: String,
+    /// `address:port` heartbeats go to; null until the name resolves.
+    pub address: Option<SocketAddr>,
+    /// Whether acks come.
+    pub registered: bool,
+    /// unknown, active, draining or drained.
+    pub order: &'static str,
+    /// The revision of that order.
+    pub order_revision: u64,
+    /// 0 to 1.
+    pub loss: Option<f64>,
+    /// Milliseconds, with fractions.
+    pub round_trip_ms: Option<f64>,
+    /// Milliseconds since the last ack.
+    pub last_ack_age_ms: Option<u64>,
+    /// The key's fingerprint.
+    pub key_id: String,
+    /// What the system last said.
+    pub error: Option<String>,
+    /// Heartbeats sent.
+    pub heartbeats: u64,
+    /// Acks taken.
+    pub acks: u64,
+    /// Heartbeats the system did not take.
+    pub send_errors: u64,
+    /// Datagrams that were no acceptable ack.
+    pub acks_refused: RefusedAcks,
+}
+
+/// Acks that changed nothing, by reason.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct RefusedAcks {
+    /// Answer nothing this session asked.
+    pub unexpected: u64,
+    /// Not sealed with this edge's key.
+    pub forged: u64,
+    /// Came before.
+    pub repeated: u64,
+}
+
+impl TargetRow {
+    fn new(status: TargetStatus, now: Instant) -> Self {
+        let age = status.last_ack.map(|at| now.saturating_duration_since(at).as_millis());
+        Self {
+            target: status.target,
+            address: status.address,
+            registered: status.registered,
+            order: status.order.as_str(),
+            order_revision: status.order_revision,
+            loss: status.loss,
+            round_trip_ms: status.round_trip.map(|time| time.as_secs_f64() * 1_000.0),
+            last_ack_age_ms: age.map(|age| u64::try_from(age).unwrap_or(u64::MAX)),
+            key_id: status.key_id.to_string(),
+            error: status.error,
+            heartbeats: status.heartbeats,
+            acks: status.acks,
+            send_errors: status.send_errors,
+            acks_refused: RefusedAcks {
+                unexpected: status.acks_unexpected,
+                forged: status.acks_forged,
+                repeated: status.acks_repeated,
+            },
+        }
+    }
+}
+
+impl EdgeStatus {
+    pub(crate) fn new(
+        id: EdgeId,
+        profile: &Profile,
+        state: State,
+        targets: Vec<TargetStatus>,
+        now: Instant,
+    ) -> Self {
+        Self {
+            name: profile.name.to_string(),
+            edge_id: id.to_string(),
+            version: crate::VERSION,
+            paused: state.paused,
+            trouble: state.trouble.map(TroubleRow::from),
+            load: state.load.into(),
+            targets_fault: state.targets_fault,
+            targets: targets.into_iter().map(|target| TargetRow::new(target, now)).collect(),
+        }
+    }
+
+    /// Whether a heartbeat was sent to anybody yet.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.targets.iter().any(|target| target.heartbeats > 0)
+    }
+}

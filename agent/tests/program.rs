@@ -1,0 +1,199 @@
+//! The program as an operator runs it.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{TcpStream, UdpSocket},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+use tidegate_proto::{
+    datagram::{Kind, parse},
+    key::format_fleet_key,
+    seal::FleetKey,
+};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A folder with everything an agent needs, and the socket it reports to.
+struct Place {
+    dir: TempDir,
+    redirector: UdpSocket,
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let redirector = UdpSocket::bind("127.0.0.1:0").expect("bound");
+        redirector.set_read_timeout(Some(PATIENCE)).expect("set");
+        let port = redirector.local_addr().expect("bound").port();
+        let place = Self { dir, redirector };
+        let key = format_fleet_key(&FleetKey::from_bytes([1; 32]));
+        place.write("targets", &format!("127.0.0.1,{port},{}\n", *key), 0o600);
+        place.write("load.json", "{\"viewers\": 12}", 0o644);
+        place
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str, mode: u32) {
+        fs::write(self.path(name), text).expect("written");
+        fs::set_permissions(self.path(name), fs::Permissions::from_mode(mode)).expect("mode set");
+    }
+
+    fn agent(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate-agent"));
+        command
+            .env("TIDEGATE_AGENT__NAME", "edge-1")
+            .env("TIDEGATE_AGENT__CONTROL__LISTEN", "127.0.0.1:0")
+            .env("TIDEGATE_AGENT__STATE_DIR", self.path("state"))
+            .env("TIDEGATE_AGENT__TARGETS_FILE", self.path("targets"))
+            .env("TIDEGATE_AGENT__SOURCE__KIND", "file")
+            .env("TIDEGATE_AGENT__SOURCE__PATH", self.path("load.json"))
+            .env("TIDEGATE_AGENT__UNKNOWN", "ignored");
+        command
+    }
+
+    fn run(&self, flags: &[&str]) -> Output {
+        self.agent().args(flags).output().expect("ran")
+    }
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn wait_for(path: &Path) -> String {
+    let until = Instant::now() + PATIENCE;
+    while Instant::now() < until {
+        if let Ok(text) = fs::read_to_string(path) {
+            return text;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("{} was not written", path.display());
+}
+
+fn asked(address: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("connected");
+    write!(stream, "{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")
+        .expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("answered");
+    answer
+}
+
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // The process may be gone already, which is as well.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn it_reports_obeys_and_leaves_with_a_goodbye() {
+    let place = Place::new();
+    let ports = place.path("ports.json");
+    let child = place.agent().arg("--ports-file").arg(&ports).stderr(Stdio::null()).spawn();
+    let mut agent = Killed(child.expect("started"));
+    let ports: serde_json::Value = serde_json::from_str(&wait_for(&ports)).expect("JSON");
+    let address = ports["control_tcp"].as_str().expect("an address");
+
+    let mut buffer = [0; 2_048];
+    let len = place.redirector.recv(&mut buffer).expect("a heartbeat");
+    assert_eq!(parse(&buffer[..len]).expect("well formed").header.kind, Kind::Heartbeat);
+    // The heartbeat may be here before the sender has counted it.
+    let ready = (0..500).any(|_| asked(address, "GET /readyz").starts_with("HTTP/1.1 200"));
+    assert!(ready, "a heartbeat was sent and the agent never became ready");
+    assert!(asked(address, "POST /pause").contains("\"paused\":true"));
+
+    let killed = Command::new("kill").arg(agent.0.id().to_string()).status().expect("kill ran");
+    assert!(killed.success());
+    assert_eq!(agent.0.wait().expect("ended").code(), Some(0));
+    let goodbyes = (0..3).filter(|_| {
+        let heard = (0..50).map(|_| {
+            let len = place.redirector.recv(&mut buffer).expect("a datagram");
+            parse(&buffer[..len]).expect("well formed").header.kind
+        });
+        heard.into_iter().any(|kind| kind == Kind::Goodbye)
+    });
+    assert_eq!(goodbyes.count(), 3);
+}
+
+#[test]
+fn once_prints_what_would_be_sent_and_writes_nothing() {
+    let place = Place::new();
+    let output = place.run(&["--once", "--print", "--capacity-viewers", "4000"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(shown["name"], "edge-1");
+    assert_eq!(shown["viewers"], 12);
+    assert_eq!(shown["redirect_address"], "127.0.0.1");
+    assert_eq!(shown["capacity"]["viewers"], 4_000);
+    assert!(shown["publishers"].is_null() && shown["trouble"].is_null());
+    assert!(!place.path("state").exists());
+    place.redirector.set_nonblocking(true).expect("set");
+    assert!(place.redirector.recv(&mut [0; 8]).is_err(), "something was sent");
+
+    fs::remove_file(place.path("load.json")).expect("removed");
+    let output = place.run(&["--once", "--print"]);
+    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(shown["trouble"]["code"], "source_missing");
+    assert!(shown["viewers"].is_null());
+}
+
+#[test]
+fn check_reads_targets_and_keys_too() {
+    let place = Place::new();
+    let output = place.run(&["--check"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(!place.path("state").exists());
+
+    place.write("targets", "lb,1934,ehb1:0123secret\n", 0o600);
+    let output = place.run(&["--check"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(said(&output).contains("line 1") && !said(&output).contains("0123secret"));
+
+    place.write("targets", "lb,1934,ehb1:0123secret\n", 0o644);
+    let output = place.run(&["--check"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(said(&output).contains("chmod 600"), "{}", said(&output));
+}
+
+#[test]
+fn bad_configuration_exits_with_64_and_the_way_out() {
+    let place = Place::new();
+    place.write("agent.toml", "[source]\nknid = \"file\"\n", 0o644);
+    let config = place.path("agent.toml");
+    for (flags, tells) in [
+        (vec!["--interval", "1h"], "interval"),
+        (vec!["--source-kind", "srs"], "host, file"),
+        (vec!["--redirect-address", "${com.wowza.X}"], "redirect_address"),
+        (vec!["--targets-file", "/nonexistent/targets.txt"], "create it"),
+        (vec!["--config", config.to_str().expect("UTF-8")], "knid"),
+        (vec!["--no-such-flag"], "--no-such-flag"),
+    ] {
+        let output = place.run(&flags);
+        assert_eq!(output.status.code(), Some(64), "{flags:?}: {}", said(&output));
+        assert!(said(&output).contains(tells), "{flags:?}: {}", said(&output));
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_exits_with_1_and_names_the_key() {
+    let place = Place::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let address = taken.local_addr().expect("bound").to_string();
+    let output = place.run(&["--control-listen", &address]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said(&output).contains("control.listen"), "{}", said(&output));
+}

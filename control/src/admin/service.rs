@@ -1,0 +1,187 @@
+//! The service itself: arguments are checked, the fleet is asked, its answer is put into words.
+
+use std::sync::Arc;
+
+use tidegate_proto::admin::{
+    DrainEdgeRequest, DrainEdgeResponse, Edge, ForgetEdgeRequest, ForgetEdgeResponse,
+    GetEdgeRequest, GetEdgeResponse, ListEdgesRequest, ListEdgesResponse, UndrainEdgeRequest,
+    UndrainEdgeResponse, WatchFleetRequest, fleet_service_server::FleetService,
+};
+use tokio::sync::{Semaphore, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status};
+use tracing::Instrument;
+
+use super::{
+    audit::Audit,
+    filter::Filter,
+    page,
+    refusal::{self, invalid},
+    watch as watcher,
+};
+use crate::{
+    fleet::Fleet,
+    message::edge_message,
+    order::{self, Principal, Verb},
+    resolve::resolve,
+};
+
+const WATCHERS_MAX: usize = 100;
+const EDGE_LEN_MAX: usize = tidegate_proto::edge::NAME_LEN_MAX;
+const REASON_LEN_MAX: usize = 512;
+const REQUEST_ID_LEN_MAX: usize = 128;
+const ETAG_LEN_MAX: usize = 64;
+
+/// `tidegate.admin.v1.FleetService` over the fleet's handle.
+pub(crate) struct Service {
+    fleet: Fleet,
+    audit: Audit,
+    watchers: Arc<Semaphore>,
+    stopping: watch::Receiver<bool>,
+}
+
+impl Service {
+    pub(crate) fn new(fleet: Fleet, audit: Audit, stopping: watch::Receiver<bool>) -> Self {
+        Self { fleet, audit, watchers: Arc::new(Semaphore::new(WATCHERS_MAX)), stopping }
+    }
+
+    /// Gives an order. It goes on in a task of its own, so that a caller who hangs up leaves
+    /// neither a half-given order nor one without a line in the log.
+    async fn order(&self, request: order::Request) -> Result<Edge, Status> {
+        if let Err(status) = check(&request) {
+            self.audit.invalid(&request, &status);
+            return Err(status);
+        }
+        let (fleet, audit) = (self.fleet.clone(), self.audit.clone());
+        let judging = async move {
+            let outcome = fleet.order(request.clone()).await.map_err(|why| refusal::status(&why));
+            audit.judged(&request, &outcome);
+            outcome
+        };
+        tokio::spawn(judging.in_current_span())
+            .await
+            .unwrap_or_else(|_| Err(Status::internal("the order's task failed; see the log")))
+    }
+}
+
+#[tonic::async_trait]
+impl FleetService for Service {
+    async fn list_edges(
+        &self,
+        request: Request<ListEdgesRequest>,
+    ) -> Result<Response<ListEdgesResponse>, Status> {
+        let ListEdgesRequest { page_size, page_token, filter } = request.into_inner();
+        let size = page::size(page_size)?;
+        let filter = Filter::parse(&filter)?;
+        let fleet = self.fleet.published().fleet();
+        let mut found =
+            page::edges_after(&fleet, &page_token)?.iter().filter(|edge| filter.admits(edge));
+        let on_page: Vec<_> = found.by_ref().take(size).collect();
+        let more = found.next().is_some();
+        let last = on_page.last().filter(|_| more);
+        Ok(Response::new(ListEdgesResponse {
+            next_page_token: last.map(|edge| page::token_after(edge)).unwrap_or_default(),
+            edges: on_page.into_iter().map(|edge| edge_message(edge)).collect(),
+        }))
+    }
+
+    async fn get_edge(
+        &self,
+        request: Request<GetEdgeRequest>,
+    ) -> Result<Response<GetEdgeResponse>, Status> {
+        let name = request.into_inner().edge;
+        check_edge(&name)?;
+        let fleet = self.fleet.published().fleet();
+        let edge = resolve(&fleet, &name).map_err(|why| refusal::status(&why))?;
+        Ok(Response::new(GetEdgeResponse { edge: Some(edge_message(edge)) }))
+    }
+
+    type WatchFleetStream = ReceiverStream<watcher::Item>;
+
+    async fn watch_fleet(
+        &self,
+        _request: Request<WatchFleetRequest>,
+    ) -> Result<Response<Self::WatchFleetStream>, Status> {
+        let permit = Arc::clone(&self.watchers).try_acquire_owned().map_err(|_| {
+            Status::resource_exhausted(format!(
+                "{WATCHERS_MAX} watchers are here already; end one or use ListEdges"
+            ))
+        })?;
+        let (fleet, stopping) = (self.fleet.clone(), self.stopping.clone());
+        let items = watcher::start(fleet, stopping, permit, watcher::Tempo::default());
+        Ok(Response::new(ReceiverStream::new(items)))
+    }
+
+    async fn drain_edge(
+        &self,
+        request: Request<DrainEdgeRequest>,
+    ) -> Result<Response<DrainEdgeResponse>, Status> {
+        let principal = principal(&request)?;
+        let DrainEdgeRequest { edge, reason, request_id, etag } = request.into_inner();
+        let verb = Verb::Drain;
+        let order = order::Request { verb, edge, reason, request_id, etag, principal };
+        Ok(Response::new(DrainEdgeResponse { edge: Some(self.order(order).await?) }))
+    }
+
+    async fn undrain_edge(
+        &self,
+        request: Request<UndrainEdgeRequest>,
+    ) -> Result<Response<UndrainEdgeResponse>, Status> {
+        let principal = principal(&request)?;
+        let UndrainEdgeRequest { edge, reason, request_id, etag } = request.into_inner();
+        let verb = Verb::Undrain;
+        let order = order::Request { verb, edge, reason, request_id, etag, principal };
+        Ok(Response::new(UndrainEdgeResponse { edge: Some(self.order(order).await?) }))
+    }
+
+    async fn forget_edge(
+        &self,
+        request: Request<ForgetEdgeRequest>,
+    ) -> Result<Response<ForgetEdgeResponse>, Status> {
+        let principal = principal(&request)?;
+        let order = order::Request {
+            verb: Verb::Forget,
+            edge: request.into_inner().edge,
+            reason: String::new(),
+            request_id: String::new(),
+            etag: String::new(),
+            principal,
+        };
+        self.order(order).await?;
+        Ok(Response::new(ForgetEdgeResponse {}))
+    }
+}
+
+/// Whom the gate let in. A call that did not come through it is nobody's.
+fn principal<T>(request: &Request<T>) -> Result<Principal, Status> {
+    request
+        .extensions()
+        .get::<Principal>()
+        .cloned()
+        .ok_or_else(|| Status::unauthenticated("nobody has established who calls"))
+}
+
+fn check(request: &order::Request) -> Result<(), Status> {
+    check_edge(&request.edge)?;
+    check_len("reason", &request.reason, REASON_LEN_MAX)?;
+    check_len("request_id", &request.request_id, REQUEST_ID_LEN_MAX)?;
+    check_len("etag", &request.etag, ETAG_LEN_MAX)
+}
+
+fn check_edge(edge: &str) -> Result<(), Status> {
+    if edge.is_empty() {
+        return Err(invalid(
+            "edge",
+            "must not be empty; give a name or a UUID that ListEdges shows",
+        ));
+    }
+    check_len("edge", edge, EDGE_LEN_MAX)
+}
+
+fn check_len(field: &str, text: &str, max: usize) -> Result<(), Status> {
+    let count = text.chars().count();
+    if count > max {
+        return Err(invalid(field, format_args!("has {count} characters, at most {max} are kept")));
+    }
+    Ok(())
+}

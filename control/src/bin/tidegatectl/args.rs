@@ -1,0 +1,184 @@
+//! What can be asked on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args as Group, Parser, Subcommand, ValueEnum};
+use tidegate_control::admin::tokens::Role;
+
+const EXAMPLES: &str = "\
+Examples:
+  tidegatectl edges                                   every edge, its state and its load
+  tidegatectl edges --filter 'liveness=UP label.zone=a name=edge-*'
+  tidegatectl drain edge-1 --reason 'kernel update'   no new viewers; wait for DRAINED, then stop it
+  tidegatectl watch                                   every change as it happens
+  tidegatectl undrain edge-1
+  tidegatectl --admin lb-1,lb-2 drain edge-1          an order to both redirectors
+  tidegatectl --output json edges | jq -r '.edges[].name'
+
+Exit codes: 0 done, 1 failed (the message says what and where), 64 not understood.";
+
+/// Shows and steers the edges of a Tidegate fleet.
+#[derive(Debug, Parser)]
+#[command(name = "tidegatectl", version, after_help = EXAMPLES, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) reach: Reach,
+    /// How to show the answer.
+    #[arg(long, global = true, value_enum, default_value = "table")]
+    pub(crate) output: Output,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// How the redirectors are reached.
+#[derive(Debug, Group, Default)]
+pub(crate) struct Reach {
+    /// Admin addresses of the redirectors, joined by commas: HOST, HOST:PORT, http:// or https://.
+    /// Orders go to all of them, questions to the first that answers.
+    #[arg(
+        long,
+        global = true,
+        env = "TIDEGATECTL_ADMIN",
+        hide_env_values = true,
+        value_name = "ADDR[,ADDR…]",
+        default_value = "127.0.0.1:1936"
+    )]
+    pub(crate) admin: String,
+    /// File with the bearer token; only its owner may read it.
+    #[arg(
+        long,
+        global = true,
+        env = "TIDEGATECTL_TOKEN_FILE",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    pub(crate) token_file: Option<PathBuf>,
+    /// PEM file of the authority that signed the redirectors' certificates; turns TLS on.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// PEM file of this caller's certificate, for redirectors that ask for one.
+    #[arg(long, global = true, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// PEM file of its key; only its owner may read it.
+    #[arg(long, global = true, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// The name to expect in the redirectors' certificates [default: the host of the address].
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) tls_server_name: Option<String>,
+    /// Send the token even where nothing encrypts it.
+    #[arg(long, global = true)]
+    pub(crate) insecure: bool,
+}
+
+/// How an answer is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Table,
+    /// For programs: the API's messages as canonical protobuf JSON.
+    Json,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Lists edges.
+    Edges {
+        /// Terms that must all hold: admin_state=, liveness=, name= (with *), edge_id=, label.KEY=,
+        /// paused=, eligible=.
+        #[arg(long, default_value = "")]
+        filter: String,
+    },
+    /// Shows one edge whole.
+    Edge {
+        /// Its name or its UUID.
+        name: String,
+    },
+    /// Stops sending viewers to an edge; those it has stay. Done again, it changes nothing.
+    Drain(Order),
+    /// Takes a drain back.
+    Undrain(Order),
+    /// Shows every edge, then every change, until interrupted.
+    Watch,
+    /// Removes an edge that is DOWN or GONE and not drained.
+    Forget {
+        /// Its name or its UUID.
+        name: String,
+    },
+    /// Makes heartbeat keys (offline).
+    #[command(subcommand)]
+    Key(Key),
+    /// Makes tokens for the admin API (offline).
+    #[command(subcommand)]
+    Token(Token),
+}
+
+/// What a drain and an undrain take.
+#[derive(Debug, Clone, Group)]
+pub(crate) struct Order {
+    /// The edge's name or UUID.
+    pub(crate) name: String,
+    /// Why, for colleagues and for the audit log; up to 512 characters.
+    #[arg(long, default_value = "")]
+    pub(crate) reason: String,
+    /// Refuse unless the edge is still as it was shown with this etag; with one redirector only.
+    #[arg(long, default_value = "")]
+    pub(crate) etag: String,
+    /// Makes a repetition get the first call's answer [default: a new UUID].
+    #[arg(long)]
+    pub(crate) request_id: Option<String>,
+}
+
+/// Heartbeat keys.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Key {
+    /// Prints a new fleet key, for the redirectors' keys file.
+    Generate,
+    /// Prints the key of one edge, for its targets file.
+    Issue {
+        /// The edge's UUID, or `new` for an edge that has none yet.
+        #[arg(long, value_name = "UUID|new")]
+        edge: String,
+        /// The redirectors' keys file.
+        #[arg(long, value_name = "FILE")]
+        keys_file: PathBuf,
+        /// Which of its keys, by fingerprint [default: the last one].
+        #[arg(long, value_name = "KEYID")]
+        key_id: Option<String>,
+    },
+}
+
+/// Tokens for the admin API.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Token {
+    /// Prints a new token on the first line, and its line for the redirectors' tokens file on the
+    /// second.
+    Generate {
+        /// viewer may look, operator may give orders.
+        #[arg(long)]
+        role: Role,
+        /// Whose it is, as the audit log shall show it.
+        #[arg(long)]
+        name: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_may_follow_the_verb() {
+        let words = ["tidegatectl", "drain", "edge-1", "--reason", "x", "--admin", "a,b"];
+        let args = Args::try_parse_from(words).expect("understood");
+        assert_eq!(args.reach.admin, "a,b");
+        assert!(matches!(args.command, Command::Drain(order) if order.reason == "x"));
+    }
+}

@@ -1,0 +1,112 @@
+//! What the operator has set about client answers, and who a client is behind proxies.
+
+use std::{
+    collections::HashSet,
+    net::{IpAddr, SocketAddr},
+};
+
+use ipnet::IpNet;
+use tidegate_control::pick::Wanted;
+use tidegate_proto::edge::Scheme;
+
+/// The rules every answer follows.
+#[derive(Debug, Clone, Default)]
+pub struct Rules {
+    /// The scheme to send clients with; `None`: the one they use.
+    pub redirect_scheme: Option<Scheme>,
+    /// The port to send clients to whatever edges list; `None`: by the edge's endpoints.
+    pub redirect_port: Option<u16>,
+    /// Whether `/loadbalancer?serverInfoXML` shows every edge.
+    pub server_info_xml: bool,
+    /// Clients that are never redirected.
+    pub ignore_clients: Vec<IpNet>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Where this redirector listens for clients: no answer leads there.
+    pub own: HashSet<(IpAddr, u16)>,
+}
+
+impl Rules {
+    /// What a client needs of an edge. `scheme` `None`: any edge will do.
+    #[must_use]
+    pub fn wanted(&self, scheme: Option<Scheme>, port: u16) -> Wanted<'_> {
+        Wanted {
+            scheme: scheme.map(|scheme| self.redirect_scheme.unwrap_or(scheme)),
+            port,
+            port_override: self.redirect_port,
+            own: &self.own,
+        }
+    }
+
+    /// Whether a client is never redirected.
+    #[must_use]
+    pub fn ignores(&self, client: IpAddr) -> bool {
+        holds(&self.ignore_clients, client)
+    }
+
+    /// Who asks: the peer, or where the peer is a trusted proxy the rightmost address of
+    /// `X-Forwarded-For` that is not one. `forwarded` gives the header's lines in their order.
+    /// What stands left of an address that cannot be read is not believed.
+    pub fn client<'a>(
+        &self,
+        peer: IpAddr,
+        forwarded: impl DoubleEndedIterator<Item = &'a str>,
+    ) -> IpAddr {
+        let mut client = peer.to_canonical();
+        for hop in forwarded.rev().flat_map(|line| line.rsplit(',')) {
+            if !holds(&self.trusted_proxies, client) {
+                break;
+            }
+            let Some(address) = parse_hop(hop.trim()) else { break };
+            client = address;
+        }
+        client
+    }
+}
+
+/// An address, with or without a port and brackets, as proxies write it.
+fn parse_hop(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
+    let address = bare.parse().ok().or_else(|| text.parse().ok().map(|at: SocketAddr| at.ip()));
+    address.map(|address| address.to_canonical())
+}
+
+fn holds(networks: &[IpNet], address: IpAddr) -> bool {
+    networks.iter().any(|network| network.contains(&address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(trusted: &str, peer: &str, forwarded: &[&str]) -> String {
+        let rules = Rules {
+            trusted_proxies: trusted
+                .split_whitespace()
+                .map(|net| net.parse().expect("a network"))
+                .collect(),
+            ..Rules::default()
+        };
+        rules.client(peer.parse().expect("an address"), forwarded.iter().copied()).to_string()
+    }
+
+    #[test]
+    fn the_rightmost_untrusted_address_is_the_client() {
+        for (trusted, peer, forwarded, expected) in [
+            ("", "10.0.0.1", &["1.1.1.1"][..], "10.0.0.1"),
+            ("10.0.0.0/8", "192.0.2.1", &["1.1.1.1"], "192.0.2.1"),
+            ("10.0.0.0/8", "10.0.0.1", &[], "10.0.0.1"),
+            ("10.0.0.0/8", "10.0.0.1", &["6.6.6.6, 1.1.1.1"], "1.1.1.1"),
+            ("10.0.0.0/8", "10.0.0.1", &["6.6.6.6, 1.1.1.1, 10.0.0.2"], "1.1.1.1"),
+            ("10.0.0.0/8", "10.0.0.1", &["6.6.6.6", "1.1.1.1 ,10.0.0.2"], "1.1.1.1"),
+            ("10.0.0.0/8", "10.0.0.1", &["1.1.1.1, unknown"], "10.0.0.1"),
+            ("10.0.0.0/8", "10.0.0.1", &["1.1.1.1:4711"], "1.1.1.1"),
+            ("10.0.0.0/8", "10.0.0.1", &["[2001:db8::1]:4711"], "2001:db8::1"),
+            ("10.0.0.0/8", "10.0.0.1", &["[2001:db8::1]"], "2001:db8::1"),
+            ("10.0.0.0/8", "::ffff:10.0.0.1", &["::ffff:1.1.1.1"], "1.1.1.1"),
+            ("10.0.0.0/8", "10.0.0.1", &["10.0.0.3,10.0.0.2"], "10.0.0.3"),
+        ] {
+            assert_eq!(client(trusted, peer, forwarded), expected, "{peer} {forwarded:?}");
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Clients over HTTP: takes the question out of a request, asks [`answer`], and
+//! replies.
+
+use std::sync::Arc;
+
+use ::http::{
+    HeaderMap, Method,
+    header::{ACCEPT, AsHeaderName},
+};
+use tidegate_control::{clock::Clock, snapshot::Published};
+use warp::{Filter, Reply, reply::Response};
+
+use crate::{
+    answer::{Answer, Question, Rules, accepts_only_json, answer, kind::AnswerFigures},
+    front::{Reached, Routes, Target},
+};
+
+/// What answers are made from.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// The fleet.
+    pub published: Arc<Published>,
+    /// The operator's rules.
+    pub rules: Arc<Rules>,
+    /// The time.
+    pub clock: Clock,
+    /// What was answered.
+    pub figures: Arc<AnswerFigures>,
+}
+
+/// The routes of the client listeners, for a [`Front`](crate::front::Front).
+#[must_use]
+pub fn routes(clients: Clients) -> Routes {
+    let question = warp::method()
+        .and(warp::ext::get::<Target>())
+        .and(warp::header::headers_cloned())
+        .and(warp::ext::get::<Reached>());
+    let answered = question.map(move |method, target, headers, reached| {
+        reply(clients.answer(&method, &target, &headers, reached))
+    });
+    Routes::new(warp::service(answered))
+}
+
+impl Clients {
+    fn answer(
+        &self,
+        method: &Method,
+        target: &Target,
+        headers: &HeaderMap,
+        reached: Reached,
+    ) -> Answer {
+        let question = Question {
+            method,
+            target: target.as_str(),
+            json: accepts_only_json(lines(headers, ACCEPT)),
+            client: self.rules.client(reached.peer, lines(headers, "x-forwarded-for")),
+            scheme: reached.scheme,
+            port: reached.port,
+        };
+        // A drain waits for this guard, so it is held until the answer is made and no longer.
+        let snapshot = self.published.load();
+        let now = self.clock.now();
+        let answer = answer(&question, &self.rules, &snapshot.fleet, now, &mut rand::rng());
+        drop(snapshot);
+        self.figures.count(answer.kind);
+        answer
+    }
+}
+
+/// A header's lines that are text.
+fn lines(headers: &HeaderMap, name: impl AsHeaderName) -> impl DoubleEndedIterator<Item = &str> {
+    headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
+}
+
+fn reply(answer: Answer) -> Response {
+    let mut response = answer.body.into_response();
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
+    response
+}

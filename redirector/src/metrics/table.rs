@@ -1,0 +1,284 @@
+//! The table. docs/metrics.md says what to do when a figure moves; a test keeps the two alike.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use tidegate_control::snapshot::{AdminState, Mode};
+
+use super::{
+    Kind::{Counter, Gauge},
+    Metric, Reading, Sources,
+};
+use crate::ingest::kernel_drops;
+
+const ADMIN_STATES: [AdminState; 3] =
+    [AdminState::Active, AdminState::Draining, AdminState::Drained];
+const MODES: [Mode; 3] = [Mode::Normal, Mode::Preserve, Mode::Panic];
+
+/// Every metric there is.
+pub const METRICS: &[Metric] = &[
+    Metric {
+        name: "tidegate_build_info",
+        kind: Gauge,
+        label: "version",
+        help: "Always 1; the label is the version that runs.",
+        read: |_, reading| reading.under(env!("CARGO_PKG_VERSION"), 1.0),
+    },
+    Metric {
+        name: "tidegate_datagrams_received_total",
+        kind: Counter,
+        label: "",
+        help: "Datagrams that came to the heartbeat port.",
+        read: |from, reading| reading.count(get(&from.ingest.received)),
+    },
+    Metric {
+        name: "tidegate_datagrams_rejected_total",
+        kind: Counter,
+        label: "reason",
+        help: "Datagrams refused, by reason.",
+        read: |from, reading| reading.counts(from.ingest.rejected.iter()),
+    },
+    Metric {
+        name: "tidegate_heartbeats_accepted_total",
+        kind: Counter,
+        label: "",
+        help: "Heartbeats handed to the fleet.",
+        read: |from, reading| reading.count(get(&from.ingest.accepted)),
+    },
+    Metric {
+        name: "tidegate_heartbeats_total",
+        kind: Counter,
+        label: "key_id",
+        help: "Datagrams that opened, by fleet key.",
+        read: |from, reading| {
+            for key in from.ingest.keys().iter() {
+                reading.under(key.id.to_string(), get(&key.opened) as f64);
+            }
+        },
+    },
+    Metric {
+        name: "tidegate_key_last_used_timestamp_seconds",
+        kind: Gauge,
+        label: "key_id",
+        help: "When a datagram last opened with the fleet key, in Unix seconds; 0: not since the start.",
+        read: |from, reading| {
+            for key in from.ingest.keys().iter() {
+                reading.under(key.id.to_string(), get(&key.last_unix_ms) as f64 / 1e3);
+            }
+        },
+    },
+    Metric {
+        name: "tidegate_weak_key",
+        kind: Gauge,
+        label: "",
+        help: "1 while a text key is accepted.",
+        read: |from, reading| reading.flag(from.ingest.weak_key.load(Relaxed)),
+    },
+    Metric {
+        name: "tidegate_acks_sent_total",
+        kind: Counter,
+        label: "",
+        help: "Acks sent to edges.",
+        read: |from, reading| reading.count(get(&from.ingest.acks_sent)),
+    },
+    Metric {
+        name: "tidegate_acks_withheld_total",
+        kind: Counter,
+        label: "",
+        help: "Acks that edges asked for and did not get: longer than the request, or the socket would not take them.",
+        read: |from, reading| reading.count(get(&from.ingest.acks_withheld)),
+    },
+    Metric {
+        name: "tidegate_receive_errors_total",
+        kind: Counter,
+        label: "",
+        help: "Receives on the heartbeat port that failed.",
+        read: |from, reading| reading.count(get(&from.ingest.receive_errors)),
+    },
+    Metric {
+        name: "tidegate_kernel_drops_total",
+        kind: Counter,
+        label: "",
+        help: "Datagrams the kernel dropped because the heartbeat port's receive buffer was full.",
+        read: |from, reading| {
+            reading.count(kernel_drops(get(&from.ingest.socket_inode)).unwrap_or(0));
+        },
+    },
+    Metric {
+        name: "tidegate_receive_buffer_bytes",
+        kind: Gauge,
+        label: "",
+        help: "The heartbeat port's receive buffer as the kernel counts it: twice what it granted.",
+        read: |from, reading| reading.count(get(&from.ingest.receive_buffer_bytes)),
+    },
+    Metric {
+        name: "tidegate_sessions",
+        kind: Gauge,
+        label: "",
+        help: "Edges whose sender's session is remembered.",
+        read: |from, reading| reading.count(get(&from.ingest.sessions)),
+    },
+    Metric {
+        name: "tidegate_clock_suspect",
+        kind: Gauge,
+        label: "",
+        help: "1 while most edges' clocks differ from this machine's by the same amount.",
+        read: |from, reading| reading.flag(from.ingest.clock_suspect.load(Relaxed)),
+    },
+    Metric {
+        name: "tidegate_answers_total",
+        kind: Counter,
+        label: "kind",
+        help: "Answers to clients, by kind; of those without an edge, the reason.",
+        read: |from, reading| reading.counts(from.answers.samples().into_iter()),
+    },
+    Metric {
+        name: "tidegate_requests_refused_total",
+        kind: Counter,
+        label: "reason",
+        help: "Requests of clients refused before they were looked at, by reason.",
+        read: |from, reading| reading.counts(from.front.refused().into_iter()),
+    },
+    Metric {
+        name: "tidegate_connections_total",
+        kind: Counter,
+        label: "event",
+        help: "What became of clients' connections.",
+        read: |from, reading| reading.counts(from.front.connections().into_iter()),
+    },
+    Metric {
+        name: "tidegate_connections_open",
+        kind: Gauge,
+        label: "",
+        help: "Clients' connections open now.",
+        read: |from, reading| reading.count(from.front.open_now()),
+    },
+    Metric {
+        name: "tidegate_edges",
+        kind: Gauge,
+        label: "liveness",
+        help: "Known edges by observed health.",
+        read: |from, reading| {
+            reading.counts(from.fleet.view().count_by_liveness().into_iter());
+        },
+    },
+    Metric {
+        name: "tidegate_edges_ordered",
+        kind: Gauge,
+        label: "admin_state",
+        help: "Known edges by the operator's intent.",
+        read: by_admin_state,
+    },
+    Metric {
+        name: "tidegate_edges_eligible",
+        kind: Gauge,
+        label: "",
+        help: "Edges that may be given the next client.",
+        read: |from, reading| reading.count(from.fleet.view().eligible.len() as u64),
+    },
+    Metric {
+        name: "tidegate_edges_fallback",
+        kind: Gauge,
+        label: "",
+        help: "Edges that are given clients only when none of the eligible ones can be.",
+        read: |from, reading| reading.count(from.fleet.view().fallback.len() as u64),
+    },
+    Metric {
+        name: "tidegate_viewers",
+        kind: Gauge,
+        label: "",
+        help: "Viewers on all eligible edges, by their last reports; unknown counts as none.",
+        read: viewers,
+    },
+    Metric {
+        name: "tidegate_fleet_mode",
+        kind: Gauge,
+        label: "mode",
+        help: "1 for the mode the fleet is in: how far silence is believed.",
+        read: |from, reading| {
+            let current = from.fleet.view().mode;
+            for mode in MODES {
+                reading.under(mode.as_str(), if mode == current { 1.0 } else { 0.0 });
+            }
+        },
+    },
+    Metric {
+        name: "tidegate_publications_total",
+        kind: Counter,
+        label: "",
+        help: "Views of the fleet published to pickers.",
+        read: |from, reading| reading.count(from.fleet.view().publication),
+    },
+    Metric {
+        name: "tidegate_order_revision",
+        kind: Gauge,
+        label: "",
+        help: "The revision of the last order that changed something.",
+        read: |from, reading| reading.count(from.fleet.view().order_revision),
+    },
+    Metric {
+        name: "tidegate_orders_total",
+        kind: Counter,
+        label: "result",
+        help: "Orders of operators, by result.",
+        read: |from, reading| {
+            let figures = from.fleet.figures();
+            reading.under("accepted", get(&figures.orders_accepted) as f64);
+            reading.under("refused", get(&figures.orders_refused) as f64);
+        },
+    },
+    Metric {
+        name: "tidegate_store_commits_total",
+        kind: Counter,
+        label: "",
+        help: "Orders made durable.",
+        read: |from, reading| reading.count(get(&from.fleet.figures().store_commits)),
+    },
+    Metric {
+        name: "tidegate_store_commit_seconds_total",
+        kind: Counter,
+        label: "",
+        help: "Time spent making orders durable.",
+        read: |from, reading| {
+            reading.value(get(&from.fleet.figures().store_commit_us) as f64 / 1e6);
+        },
+    },
+    Metric {
+        name: "tidegate_store_rows_total",
+        kind: Counter,
+        label: "",
+        help: "Rows of edges written.",
+        read: |from, reading| reading.count(get(&from.fleet.figures().store_rows)),
+    },
+    Metric {
+        name: "tidegate_store_failed",
+        kind: Gauge,
+        label: "",
+        help: "1 once the store has failed; orders that need it are refused then.",
+        read: |from, reading| reading.flag(from.fleet.figures().store_failed.load(Relaxed)),
+    },
+    Metric {
+        name: "tidegate_audit_dropped_total",
+        kind: Counter,
+        label: "",
+        help: "Audit records lost because too many waited.",
+        read: |from, reading| reading.count(get(&from.fleet.figures().audit_dropped)),
+    },
+];
+
+fn get(counter: &AtomicU64) -> u64 {
+    counter.load(Relaxed)
+}
+
+fn by_admin_state(from: &Sources, reading: &mut Reading<'_>) {
+    let view = from.fleet.view();
+    for state in ADMIN_STATES {
+        let count = view.edges.iter().filter(|edge| edge.admin_state == state).count();
+        reading.under(state.as_str(), count as f64);
+    }
+}
+
+fn viewers(from: &Sources, reading: &mut Reading<'_>) {
+    let view = from.fleet.view();
+    let eligible = view.eligible.iter().filter_map(|place| view.edges.get(*place));
+    reading.count(eligible.filter_map(|edge| edge.load.viewers).map(u64::from).sum());
+}
