@@ -300,8 +300,8 @@ fn scene_without_ops(redirector: Redirector) -> Scene {
 fn check_audit(log: &str) {
     let records: Vec<Value> = log
         .lines()
-        .filter(|line| line.contains("audit"))
-        .filter_map(|line| serde_json::from_str(&line[line.find('{')?..]).ok())
+        .filter_map(|line| line.split_once(" audit: "))
+        .map(|(_, record)| serde_json::from_str(record).expect("a record is JSON"))
         .collect();
     for (principal, result) in [("viewer", "PERMISSION_DENIED"), ("operator", "ok")] {
         let found = records.iter().any(|record| {
