@@ -3,26 +3,11 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::ArgMatches;
-use tidegate_agent::{
-    preview::preview,
-    program::{self, Failure},
-};
+use tidegate_agent::{preview::preview, program};
+use tidegate_proto::program::{Failure, start};
 
 fn main() -> ExitCode {
-    let matches = match program::command().try_get_matches() {
-        Ok(matches) => matches,
-        Err(error) => {
-            let code = if error.use_stderr() { 64 } else { 0 };
-            return error.print().map_or(ExitCode::FAILURE, |()| ExitCode::from(code));
-        }
-    };
-    match obey(&matches) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("tidegate-agent: {failure}");
-            ExitCode::from(failure.exit_code())
-        }
-    }
+    start(program::command(), obey)
 }
 
 fn obey(matches: &ArgMatches) -> Result<(), Failure> {
@@ -34,8 +19,7 @@ fn obey(matches: &ArgMatches) -> Result<(), Failure> {
     if matches.get_flag("once") {
         let (preview, faults) = preview(checked);
         faults.iter().for_each(|fault| eprintln!("tidegate-agent: {fault}"));
-        let shown = serde_json::to_string_pretty(&preview)
-            .map_err(|error| Failure::StartUp(error.to_string()))?;
+        let shown = serde_json::to_string_pretty(&preview).map_err(Failure::start_up)?;
         print(&shown);
         return Ok(());
     }

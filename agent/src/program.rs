@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use tidegate_proto::{ports_file, settings};
+use tidegate_proto::{ports_file, program::Failure, settings};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -48,28 +48,6 @@ Examples:
 
 Exit codes: 0 clean stop, 64 bad configuration, 1 start-up failure.";
 
-/// Why the program does not run.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// The operator must change the configuration: exit code 64.
-    #[error("{0}")]
-    Configuration(String),
-    /// The system did not give what is needed: exit code 1.
-    #[error("{0}")]
-    StartUp(String),
-}
-
-impl Failure {
-    /// The exit code.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Configuration(_) => 64,
-            Self::StartUp(_) => 1,
-        }
-    }
-}
-
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
@@ -106,17 +84,16 @@ fn switch(name: &'static str, help: &'static str) -> Arg {
 /// Reads and checks the configuration.
 pub fn configure(matches: &ArgMatches) -> Result<Checked, Failure> {
     let file = matches.get_one::<PathBuf>("config").map(PathBuf::as_path);
-    let config: Config = settings::load(file, matches, SETTINGS)
-        .map_err(|error| Failure::Configuration(error.to_string()))?;
+    let config: Config = settings::load(file, matches, SETTINGS).map_err(Failure::configuration)?;
     config
         .check(process_environment, || sysinfo::System::host_name().ok())
-        .map_err(|error| Failure::Configuration(error.to_string()))
+        .map_err(Failure::configuration)
 }
 
 /// Reads the targets file with its keys; text keys take a while.
 pub fn read_targets(checked: &Checked) -> Result<(TargetsFile, Vec<Target>), Failure> {
     let mut file = TargetsFile::new(checked.targets_file.clone());
-    let targets = file.read().map_err(|error| Failure::Configuration(error.to_string()))?;
+    let targets = file.read().map_err(Failure::configuration)?;
     Ok((file, targets))
 }
 
@@ -124,8 +101,7 @@ pub fn read_targets(checked: &Checked) -> Result<(TargetsFile, Vec<Target>), Fai
 pub fn check(mut checked: Checked) -> Result<String, Failure> {
     let (_, targets) = read_targets(&checked)?;
     if edge_of(&targets).ok().flatten().is_none() {
-        identity::load(&checked.state_dir)
-            .map_err(|error| Failure::Configuration(error.to_string()))?;
+        identity::load(&checked.state_dir).map_err(Failure::configuration)?;
     }
     let (name, count) = (checked.profile.name.clone(), targets.len());
     let mut said = format!("the configuration is valid: {name} reports to {count} target(s)");
@@ -147,7 +123,7 @@ pub fn run(checked: Checked, ports_file: Option<&Path>) -> Result<(), Failure> {
         .worker_threads(2)
         .enable_all()
         .build()
-        .map_err(|error| Failure::StartUp(format!("cannot start: {error}")))?;
+        .map_err(Failure::cannot_start)?;
     let outcome = runtime.block_on(report(checked, file, targets, ports_file));
     // A resolver that hangs must not hold the exit up.
     runtime.shutdown_background();
@@ -165,9 +141,8 @@ async fn report(
     let listener = TcpListener::bind(listen).await.map_err(|error| {
         Failure::StartUp(format!("cannot listen on {listen}: {error}; set control.listen"))
     })?;
-    let failed = |error: io::Error| Failure::StartUp(format!("cannot start: {error}"));
-    let bound = listener.local_addr().map_err(failed)?;
-    let mut signals = Signals::new().map_err(failed)?;
+    let bound = listener.local_addr().map_err(Failure::cannot_start)?;
+    let mut signals = Signals::new().map_err(Failure::cannot_start)?;
     if !bound.ip().is_loopback() {
         tracing::warn!(%bound, "others can reach control.listen and pause this edge");
     }
@@ -177,11 +152,8 @@ async fn report(
         .boxed_source(checked.source.open())
         .spawn()?;
     if let Some(path) = ports_file {
-        ports_file::write(path, &BTreeMap::from([("control_tcp", bound.to_string())])).map_err(
-            |error| {
-                Failure::StartUp(format!("cannot write the ports file {}: {error}", path.display()))
-            },
-        )?;
+        ports_file::write(path, &BTreeMap::from([("control_tcp", bound.to_string())]))
+            .map_err(Failure::start_up)?;
     }
     tracing::info!(edge_id = %edge.edge_id(), control = %bound, "reporting");
     let serving = tokio::spawn(control::serve(listener, edge.controls()));

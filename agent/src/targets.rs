@@ -237,8 +237,9 @@ fn stamp(path: &Path) -> Option<Stamp> {
     })
 }
 
-/// Reads every line; on failure the line's number and what is wrong there.
-fn parse(
+/// Reads every line of a targets file; on failure the line's number, from 1, and what is wrong
+/// there. `key_of` reads a key, and decides so whether one is stretched from text.
+pub fn parse(
     text: &str,
     environment: impl Fn(&str) -> Option<String>,
     mut key_of: impl FnMut(&str) -> Result<Arc<SendKey>, KeyError>,

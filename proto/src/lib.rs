@@ -3,8 +3,8 @@
 //! In the order a heartbeat is made: [`key`]s come from files, an [`edge`] describes itself in a
 //! [`heartbeat`], [`seal`] closes it into a [`datagram`], and the receiver's [`window`] refuses
 //! repeats. An [`ack`](heartbeat::Ack) travels back the same way.
-//! [`settings`], [`secret_file`] and [`ports_file`] hold what every program does alike with its flags
-//! and files.
+//! [`program`], [`settings`], [`secret_file`] and [`ports_file`] hold what every program does alike
+//! with its flags, files and exit codes.
 //! There are no tasks, sockets, clocks or stores here.
 
 pub mod datagram;
@@ -12,6 +12,7 @@ pub mod edge;
 pub mod heartbeat;
 pub mod key;
 pub mod ports_file;
+pub mod program;
 pub mod seal;
 pub mod secret_file;
 pub mod settings;

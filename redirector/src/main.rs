@@ -3,23 +3,11 @@
 use std::process::ExitCode;
 
 use clap::ArgMatches;
-use tidegate_redirector::program::{self, Failure};
+use tidegate_proto::program::{Failure, start};
+use tidegate_redirector::program;
 
 fn main() -> ExitCode {
-    let matches = match program::command().try_get_matches() {
-        Ok(matches) => matches,
-        Err(error) => {
-            let code = if error.use_stderr() { 64 } else { 0 };
-            return error.print().map_or(ExitCode::FAILURE, |()| ExitCode::from(code));
-        }
-    };
-    match obey(&matches) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("tidegate-redirector: {failure}");
-            ExitCode::from(failure.exit_code())
-        }
-    }
+    start(program::command(), obey)
 }
 
 fn obey(matches: &ArgMatches) -> Result<(), Failure> {

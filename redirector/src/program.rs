@@ -1,13 +1,9 @@
 //! The program's life: read the command line, bind, say where, serve, and leave in good order.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    process,
-};
+use std::{io, path::PathBuf, process};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use tidegate_proto::settings;
+use tidegate_proto::{ports_file, program::Failure, settings};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
@@ -36,28 +32,6 @@ Examples:
 SIGHUP reads the keys, tokens and certificates again. SIGTERM stops in good order, a second one at \
 once.
 Exit codes: 0 clean stop, 64 bad configuration, 1 start-up failure.";
-
-/// Why the program does not run.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// The operator must change the configuration: exit code 64.
-    #[error("{0}")]
-    Configuration(String),
-    /// The system did not give what is needed: exit code 1.
-    #[error("{0}")]
-    StartUp(String),
-}
-
-impl Failure {
-    /// The exit code.
-    #[must_use]
-    pub fn exit_code(&self) -> u8 {
-        match self {
-            Self::Configuration(_) => 64,
-            Self::StartUp(_) => 1,
-        }
-    }
-}
 
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
@@ -99,20 +73,19 @@ pub struct Task {
 
 /// Reads and checks the configuration.
 pub fn configure(matches: &ArgMatches) -> Result<Task, Failure> {
-    let refused = |error: settings::SettingsError| Failure::Configuration(error.to_string());
     let file = matches.get_one::<PathBuf>("config").map(PathBuf::as_path);
-    let mut config: Config = settings::load(file, matches, SETTINGS).map_err(refused)?;
+    let mut config: Config =
+        settings::load(file, matches, SETTINGS).map_err(Failure::configuration)?;
     let mut demo = None;
     if matches.get_flag("demo") {
         let dir = DemoDir::new(matches.get_one::<PathBuf>("demo-dir").cloned());
-        let failed = |error: crate::demo::DemoError| Failure::StartUp(error.to_string());
         if matches.get_flag("demo-reset") {
-            dir.clear().map_err(failed)?;
+            dir.clear().map_err(Failure::start_up)?;
         }
-        config = dir.adapt(config).map_err(failed)?;
+        config = dir.adapt(config).map_err(Failure::start_up)?;
         demo = Some(dir);
     }
-    config.check().map_err(refused)?;
+    config.check().map_err(Failure::configuration)?;
     Ok(Task { config, demo, ports_file: matches.get_one::<PathBuf>("ports-file").cloned() })
 }
 
@@ -132,34 +105,32 @@ pub fn run(task: Task, print: impl Fn(&str)) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::StartUp(format!("cannot start: {error}")))?;
+        .map_err(Failure::cannot_start)?;
     let outcome = runtime.block_on(serve(task, print));
     runtime.shutdown_background();
     outcome
 }
 
 async fn serve(task: Task, print: impl Fn(&str)) -> Result<(), Failure> {
-    let telemetry = start_telemetry(&task.config.telemetry)
-        .map_err(|error| Failure::Configuration(error.to_string()))?;
-    let system = |error: io::Error| Failure::StartUp(format!("cannot start: {error}"));
-    let mut signals = Signals::new().map_err(system)?;
+    let telemetry = start_telemetry(&task.config.telemetry).map_err(Failure::configuration)?;
+    let mut signals = Signals::new().map_err(Failure::cannot_start)?;
     let server = Server::bind(task.config).await?;
     let addresses = server.addresses();
     print(&addresses.to_string());
     if let Some(path) = &task.ports_file {
-        write_ports(path, &addresses)?;
+        ports_file::write(path, &addresses.by_name()).map_err(Failure::start_up)?;
     }
     let demo = match &task.demo {
         None => None,
         Some(dir) => {
             let demo = Demo::start(dir, addresses.heartbeat, &server.demo_key()?)
                 .await
-                .map_err(|error| Failure::StartUp(error.to_string()))?;
+                .map_err(Failure::start_up)?;
             print(&demo.guide(addresses.first_client(), addresses.admin, addresses.ops));
             Some(demo)
         }
     };
-    let reloads = signals.reload()?;
+    let reloads = signal(SignalKind::hangup()).map_err(Failure::cannot_start)?;
     let (stop, stopping) = tokio::sync::oneshot::channel();
     let serving = tokio::spawn(server.run(stopping, reloads));
     signals.stop().await;
@@ -185,12 +156,6 @@ fn start_telemetry(config: &TelemetryConfig) -> Result<Telemetry, TelemetryError
     Telemetry::init(&config.log, &config.log_format, collector.as_ref())
 }
 
-fn write_ports(path: &Path, addresses: &crate::server::Addresses) -> Result<(), Failure> {
-    tidegate_proto::ports_file::write(path, &addresses.by_name()).map_err(|error| {
-        Failure::StartUp(format!("cannot write the ports file {}: {error}", path.display()))
-    })
-}
-
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -209,11 +174,6 @@ impl Signals {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
-    }
-
-    fn reload(&self) -> Result<Signal, Failure> {
-        signal(SignalKind::hangup())
-            .map_err(|error| Failure::StartUp(format!("cannot start: {error}")))
     }
 }
 

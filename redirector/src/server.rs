@@ -177,17 +177,7 @@ impl Server {
         readiness.set_store_open(true);
         readiness.set_snapshot_loaded(true);
 
-        let admin = admin::bind(admin_settings(&config)?, fleet.clone()).await.map_err(
-            |error| match error {
-                admin::BindError::Settings(said) => StartError::Configuration(said),
-                other => StartError::System(other.to_string()),
-            },
-        )?;
-        let client_limits = FrontLimits {
-            connections_max: config.client.connections_max as usize,
-            ..FrontLimits::CLIENTS
-        }
-        .within_open_files();
+        let admin = bind_admin(&config, fleet.clone()).await?;
         let clients = Clients {
             published: Arc::clone(fleet.published()),
             rules: Arc::new(answer_rules(&config, &clients_front.local_addrs())?),
@@ -217,7 +207,7 @@ impl Server {
         readiness.set_listeners_bound(true);
         Ok(Self {
             stop_delay: config.ops.stop_delay,
-            client_limits,
+            client_limits: client_limits(&config),
             keys_file,
             clock,
             fleet,
@@ -328,6 +318,18 @@ async fn reload_files(keys: &KeysFile, reload: &admin::Reload, gate: &mpsc::Send
             tracing::error!(%error, "tokens and certificates not read again; the old ones stay");
         }
     }
+}
+
+async fn bind_admin(config: &Config, fleet: Fleet) -> Result<admin::Bound, StartError> {
+    admin::bind(admin_settings(config)?, fleet).await.map_err(|error| match error {
+        admin::BindError::Settings(said) => StartError::Configuration(said),
+        other => StartError::System(other.to_string()),
+    })
+}
+
+fn client_limits(config: &Config) -> FrontLimits {
+    let connections_max = config.client.connections_max as usize;
+    FrontLimits { connections_max, ..FrontLimits::CLIENTS }.within_open_files()
 }
 
 async fn open_fleet(

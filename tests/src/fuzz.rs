@@ -4,12 +4,17 @@
 //! test replays every kept input through the same functions, so what a fuzzer once found stays
 //! found. A broken promise panics.
 
+mod config;
+mod location;
+
 use tidegate_proto::{
     datagram::{self, BLOCK_LEN, Datagram, HEADER_LEN, Kind, TAG_LEN},
     edge::EdgeId,
     heartbeat::{Ack, Heartbeat},
     seal::{FleetKey, SessionKey},
 };
+
+pub use self::{config::config, location::location};
 
 /// What a parser made of an input. Both are fine; a corpus needs some of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +29,8 @@ pub enum Verdict {
 pub type Target = fn(&[u8]) -> Verdict;
 
 /// Every target and its name, which is also its folder in `tests/fuzz/corpus`.
-pub const TARGETS: &[(&str, Target)] = &[("datagram", datagram), ("payload", payload)];
+pub const TARGETS: &[(&str, Target)] =
+    &[("config", config), ("datagram", datagram), ("location", location), ("payload", payload)];
 
 /// The edge that acks in the corpus are for; `a0` to `af`, as in the vector of docs/wire.md.
 const ACKED_EDGE: EdgeId = EdgeId([

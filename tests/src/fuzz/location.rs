@@ -1,0 +1,51 @@
+//! What a client asks for and where it is sent.
+
+use hyper::{Method, Request, Version, header::HOST};
+use tidegate_proto::edge::{Host, Scheme};
+use tidegate_redirector::{
+    answer::{METHODS, location as location_on},
+    front::guard::{Target, check},
+};
+use url::Url;
+
+use super::Verdict;
+
+/// A name and an address of either kind, as edges announce them.
+const HOSTS: [&str; 3] = ["edge-1.example.com", "192.0.2.7", "2001:db8::7"];
+/// Never a scheme's own port, which `Url` would leave out.
+const PORT: u16 = 1935;
+
+/// A request's target: the Location made of one that passes the guard leads to the edge and to
+/// nobody else, for every reader of URLs, and carries path and query byte for byte.
+pub fn location(bytes: &[u8]) -> Verdict {
+    let Some(target) = passed(bytes) else { return Verdict::Refused };
+    let target = target.as_str();
+    assert!(target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\'), "{target:?}");
+    assert!(target.starts_with('/') && !target.starts_with("//"), "{target:?}");
+    for host in HOSTS {
+        check_location(&host.parse().expect("a host"), target);
+    }
+    Verdict::Accepted
+}
+
+/// Reads the target as hyper does and puts the request before the guard.
+fn passed(bytes: &[u8]) -> Option<Target> {
+    let mut request = Request::builder().version(Version::HTTP_11).method(Method::GET);
+    request = request.uri(bytes).header(HOST, "lb.example.com");
+    let target = check(&request.body(()).ok()?, &METHODS).ok()?;
+    // A fragment is no part of a target; it is cut, and nothing else is.
+    let sent = bytes.split(|byte| *byte == b'#').next().unwrap_or_default();
+    assert_eq!(target.as_str().as_bytes(), sent);
+    Some(target)
+}
+
+fn check_location(host: &Host, target: &str) {
+    let location = location_on(Scheme::Http, host, PORT, target);
+    let origin = location.strip_suffix(target).expect("the target is at the end, as it was sent");
+    let url = Url::parse(&location).unwrap_or_else(|why| panic!("{location:?}: {why}"));
+    let expected = Url::parse(origin).expect("an edge's origin");
+    assert_eq!((url.scheme(), url.host(), url.port()), ("http", expected.host(), Some(PORT)));
+    assert_eq!((url.username(), url.password(), url.fragment()), ("", None, None), "{location:?}");
+    // Clients ask for the path that is left when dot segments are resolved.
+    assert!(url.path().starts_with('/') && !url.path().starts_with("//"), "{location:?}");
+}
