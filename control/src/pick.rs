@@ -85,7 +85,7 @@ pub fn pick(
         let Some(drawn) = draw(fleet, wanted, now, random) else { break };
         if !drawn.edge.cell.is_drained() {
             drawn.edge.cell.hand_out();
-            return Ok(drawn);
+            return Ok(drawn.picked());
         }
     }
     Err(explain(fleet, now))
@@ -102,34 +102,48 @@ pub fn alternates(
 ) -> Vec<Picked> {
     let mut others: Vec<_> = reachable(fleet, &fleet.eligible, wanted, now)
         .filter(|other| other.edge.id != picked.edge.id)
-        .map(|other| (rank(fleet, &other.edge), other))
+        .map(|other| (rank(fleet, other.edge), other))
         .collect();
     others.sort_by(|(a, _), (b, _)| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
-    others.into_iter().take(count).map(|(_, other)| other).collect()
+    others.into_iter().take(count).map(|(_, other)| other.picked()).collect()
 }
 
-fn draw(
-    fleet: &FleetView,
-    wanted: &Wanted<'_>,
+/// An edge that could serve the client. A pick looks at many, so it borrows.
+#[derive(Clone, Copy)]
+struct Candidate<'a> {
+    edge: &'a Arc<EdgeView>,
+    scheme: Scheme,
+    port: u16,
+}
+
+impl Candidate<'_> {
+    fn picked(self) -> Picked {
+        Picked { edge: Arc::clone(self.edge), scheme: self.scheme, port: self.port }
+    }
+}
+
+fn draw<'a>(
+    fleet: &'a FleetView,
+    wanted: &'a Wanted<'_>,
     now: Duration,
     random: &mut impl Rng,
-) -> Option<Picked> {
+) -> Option<Candidate<'a>> {
     least(fleet, &fleet.eligible, wanted, now, random)
         .or_else(|| least(fleet, &fleet.fallback, wanted, now, random))
 }
 
 /// One pass; among equals each is kept with the same chance (reservoir of one).
-fn least(
-    fleet: &FleetView,
-    places: &[usize],
-    wanted: &Wanted<'_>,
+fn least<'a>(
+    fleet: &'a FleetView,
+    places: &'a [usize],
+    wanted: &'a Wanted<'_>,
     now: Duration,
     random: &mut impl Rng,
-) -> Option<Picked> {
-    let mut best: Option<(Rank, Picked)> = None;
+) -> Option<Candidate<'a>> {
+    let mut best: Option<(Rank, Candidate<'_>)> = None;
     let mut ties = 1u32;
     for candidate in reachable(fleet, places, wanted, now) {
-        let candidate_rank = rank(fleet, &candidate.edge);
+        let candidate_rank = rank(fleet, candidate.edge);
         match &best {
             Some((rank, _)) if candidate_rank > *rank => continue,
             Some((rank, _)) if candidate_rank == *rank => {
@@ -142,7 +156,7 @@ fn least(
         }
         best = Some((candidate_rank, candidate));
     }
-    best.map(|(_, picked)| picked)
+    best.map(|(_, candidate)| candidate)
 }
 
 fn reachable<'a>(
@@ -150,7 +164,7 @@ fn reachable<'a>(
     places: &'a [usize],
     wanted: &'a Wanted<'_>,
     now: Duration,
-) -> impl Iterator<Item = Picked> + 'a {
+) -> impl Iterator<Item = Candidate<'a>> + 'a {
     places
         .iter()
         .filter_map(|place| fleet.edges.get(*place))
@@ -164,7 +178,7 @@ fn is_fresh(fleet: &FleetView, edge: &EdgeView, now: Duration) -> bool {
 }
 
 /// How the client would reach the edge, if it can at all.
-fn reach(edge: &Arc<EdgeView>, wanted: &Wanted<'_>) -> Option<Picked> {
+fn reach<'a>(edge: &'a Arc<EdgeView>, wanted: &Wanted<'_>) -> Option<Candidate<'a>> {
     let (scheme, port) = match wanted.scheme {
         None => (Scheme::Http, edge.endpoints.first().map_or(wanted.port, |e| e.port.get())),
         Some(scheme) => (scheme, endpoint_port(edge, scheme, wanted.port)?),
@@ -176,7 +190,7 @@ fn reach(edge: &Arc<EdgeView>, wanted: &Wanted<'_>) -> Option<Picked> {
         }
         Host::Name(_) => false,
     };
-    (!leads_back).then(|| Picked { edge: Arc::clone(edge), scheme, port })
+    (!leads_back).then_some(Candidate { edge, scheme, port })
 }
 
 /// An edge that lists endpoints serves those alone. RTMPT is RTMP's port with HTTP around it, so
