@@ -249,10 +249,11 @@ impl Edge {
         self.view = None;
     }
 
-    /// Never while the operator's order stands.
+    /// Never while the operator's order stands, nor while one is on its way to the store.
     pub(super) fn is_forgettable(&self, patience: &Patience, now: Now) -> bool {
         matches!(self.state, Liveness::Down | Liveness::Gone)
             && self.order.is_none()
+            && !self.cell.is_drained()
             && now.monotonic.saturating_sub(self.heard) > patience.forget_after
     }
 

@@ -150,6 +150,20 @@ fn an_edge_with_an_order_is_never_forgotten() {
 }
 
 #[test]
+fn an_edge_is_not_forgotten_while_its_drain_is_on_its_way_to_the_store() {
+    let mut world = World::new();
+    world.up(&[1]);
+    world.pass(secs(40), &[]);
+    let drain = request(Verb::Drain, "edge-1");
+    let plan = world.registry.plan(&drain, world.now).expect("it is known");
+    world.registry.block(plan.edge());
+    world.now.monotonic += secs(48 * 3600);
+    assert!(world.registry.tick(world.now).is_empty());
+    world.registry.apply(&plan);
+    assert_eq!(world.view(1).admin_state, AdminState::Draining);
+}
+
+#[test]
 fn a_goodbye_takes_an_edge_out_and_late_heartbeats_of_its_session_do_not_bring_it_back() {
     let mut world = World::new();
     world.up(&[1]);
