@@ -420,6 +420,18 @@ fn an_order_survives_even_without_its_edge() {
     assert!(world.view(1).eligible);
 }
 
+#[test]
+fn nobody_is_sent_to_an_edge_of_which_only_the_order_survived() {
+    let order = Order { reason: "disk".into(), author: "ann".into(), created_unix_ms: 1 };
+    let name = "edge-1".parse().expect("a name");
+    let row = OrderRow { id: id(1), name, order: Some(order), revision: 7 };
+    let memory = Memory { orders: vec![row], revision: 7, ..Memory::default() };
+    let mut world = World::remembering(&memory);
+    world.order(Verb::Undrain, "edge-1").expect("it is known");
+    let fleet = world.registry.view(world.now);
+    assert!(fleet.eligible.is_empty() && fleet.fallback.is_empty());
+}
+
 #[derive(Debug, Clone)]
 enum Op {
     Beat(u8),
