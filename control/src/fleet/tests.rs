@@ -187,3 +187,48 @@ async fn every_attempt_at_an_order_is_recorded_with_what_came_of_it() {
     assert_eq!(commits[0].requests.len(), 1);
     assert_eq!(commits[0].revision, 1);
 }
+
+/// A machine was drained, went away, and is back under its name with another UUID.
+async fn rebuild(fleet: &Fleet) -> String {
+    fleet.order(order(Verb::Drain, "edge-1", "")).await.expect("drained");
+    fleet.report(Report { goodbye: true, ..report(1, 3) }).expect("there is room");
+    let name = report(1, 1).heartbeat.name;
+    let heartbeat = Heartbeat { name, ..Heartbeat::default() };
+    fleet.report(Report { heartbeat, ..report(9, 1) }).expect("there is room");
+    let (mut changes, heir) = (fleet.changes(), EdgeId([9; 16]));
+    while fleet.published().fleet().get(heir).is_none_or(|edge| edge.order.is_none()) {
+        changes.changed().await.expect("the writer runs");
+    }
+    heir.to_string()
+}
+
+#[tokio::test]
+async fn an_inherited_drain_is_stored_and_recorded() {
+    let store = Paper::default();
+    let commits = Arc::clone(&store.commits);
+    let (fleet, running) = start(store);
+    bring_up(&fleet, 1).await;
+    let heir = rebuild(&fleet).await;
+    fleet.order(order(Verb::Drain, &heir, "")).await.expect("it holds already");
+    let commits = commits.lock().expect("not poisoned").clone();
+    assert_eq!(commits.len(), 2, "the inherited order is durable before a drain is found to hold");
+    let audit = &commits[1].audit[0];
+    assert_eq!((audit.method.as_str(), audit.reason.as_str()), ("InheritDrain", "test"));
+    assert!(audit.edge.contains(&heir));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_inherited_drain_that_could_not_be_stored_is_not_answered_as_durable() {
+    let store = Paper::default();
+    let torn = Arc::clone(&store.torn);
+    let (fleet, running) = start(store);
+    bring_up(&fleet, 1).await;
+    fleet.order(order(Verb::Drain, "edge-1", "")).await.expect("drained");
+    torn.store(true, Ordering::SeqCst);
+    let heir = rebuild(&fleet).await;
+    let answer = fleet.order(order(Verb::Drain, &heir, "")).await;
+    assert!(matches!(answer, Err(Refused::StoreFailed(_))), "{answer:?}");
+    assert!(fleet.published().fleet().edges.iter().all(|edge| edge.cell.is_drained()));
+    running.stop().await;
+}

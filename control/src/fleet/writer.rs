@@ -22,7 +22,7 @@ use crate::{
     clock::{Clock, Now},
     order::{Refused, Request, Verb},
     registry::{Patience, Plan, Registry, Report},
-    snapshot::{Mode, Published, Retired},
+    snapshot::{AdminState, Mode, Published, Retired},
     store::{AuditRow, Commit, Memory, OrderRow, Store, StoreError},
 };
 
@@ -76,7 +76,7 @@ impl Running {
 /// Orders that the store is making durable.
 struct Batch {
     entries: Vec<Entry>,
-    inherited: usize,
+    inherited: Vec<OrderRow>,
     done: oneshot::Receiver<Result<(), StoreError>>,
 }
 
@@ -236,10 +236,14 @@ impl Writer {
             return;
         }
         let now = self.clock.now();
-        let mut commit = Commit { orders: self.registry.take_inherited(), ..Commit::default() };
-        let inherited = commit.orders.len();
+        let inherited = self.registry.take_inherited();
+        let mut commit = Commit {
+            orders: inherited.clone(),
+            audit: inherited.iter().map(|row| self.audit_inherited(row, now)).collect(),
+            ..Commit::default()
+        };
         let mut entries = Vec::new();
-        let mut taken = HashSet::new();
+        let mut taken: HashSet<_> = inherited.iter().map(|row| row.id).collect();
         let mut request_ids = HashSet::new();
         while let Some(call) = self.waiting.pop_front() {
             let id = self.registry.resolve(&call.request.edge).ok();
@@ -301,9 +305,9 @@ impl Writer {
         Some(Entry { call, plan, answer })
     }
 
-    fn begin(&mut self, entries: Vec<Entry>, inherited: usize, mut commit: Commit) {
+    fn begin(&mut self, entries: Vec<Entry>, inherited: Vec<OrderRow>, mut commit: Commit) {
         commit.revision = self.registry.revision();
-        log_inherited(&commit.orders[..inherited]);
+        log_inherited(&inherited);
         let (done, finished) = oneshot::channel();
         // The commit's rows are kept to put the answers where repeats find them.
         for row in &commit.requests {
@@ -328,7 +332,10 @@ impl Writer {
                 }
             }
         }
-        if !batch.entries.is_empty() || batch.inherited > 0 {
+        if result.is_ok() {
+            batch.inherited.iter().for_each(|row| self.registry.inheritance_saved(row));
+        }
+        if !batch.entries.is_empty() || !batch.inherited.is_empty() {
             self.publish(now);
         }
         for entry in batch.entries {
@@ -353,6 +360,21 @@ impl Writer {
 
     fn audit(&self, request: &Request, refused: &Refused, now: Now) -> AuditRow {
         audit_row(request, &refused.to_string(), &self.redirector, now)
+    }
+
+    /// Nobody asked for it, so the record names no principal.
+    fn audit_inherited(&self, row: &OrderRow, now: Now) -> AuditRow {
+        AuditRow {
+            time_unix_ms: now.unix_ms,
+            method: "InheritDrain".into(),
+            edge: format!("{} {}", row.name, row.id),
+            before: AdminState::Active.as_str().into(),
+            after: AdminState::Draining.as_str().into(),
+            reason: row.order.as_ref().map(|order| order.reason.clone()).unwrap_or_default(),
+            result: "ok".into(),
+            redirector: self.redirector.clone(),
+            ..AuditRow::default()
+        }
     }
 
     fn keep_audit(&self, audit: Vec<AuditRow>) {

@@ -288,6 +288,21 @@ fn a_new_uuid_inherits_the_order_of_a_dead_one_by_name_and_only_once() {
 }
 
 #[test]
+fn an_order_inherited_while_an_older_one_was_being_stored_stands() {
+    let mut world = World::new();
+    world.up(&[1, 2]);
+    world.order(Verb::Drain, "edge-1").expect("it is known");
+    world.hear_with(1, |report| report.goodbye = true);
+    let plan = world.registry.plan(&request(Verb::Drain, "edge-2"), world.now).expect("known");
+    world.hear_with(2, |report| report.heartbeat.name = "edge-1".parse().ok());
+    let plan_revision = 2;
+    let etag = world.view(2).etag();
+    assert_ne!(etag, plan_revision.to_string());
+    world.registry.apply(&plan);
+    assert_eq!(world.view(2).etag(), etag, "memory holds what the store will hold");
+}
+
+#[test]
 fn losing_many_edges_at_once_freezes_down_but_serves_only_the_fresh() {
     let mut world = World::new();
     let all: Vec<u8> = (1..=10).collect();
