@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    Call, Figures,
+    CALLS_MAX, Call, Figures,
     answers::{self, Answers},
     keeper::{Job, Keeper},
 };
@@ -148,8 +148,11 @@ impl Writer {
                 biased;
                 result = finished(&mut self.batch) => self.finish(result),
                 _ = &mut stopped => break,
-                Some(call) = inbox.calls.recv() => self.waiting.push_back(call),
+                // Before orders, so that no flood of them stops the clock.
                 _ = pulse.tick() => self.beat(),
+                Some(call) = inbox.calls.recv(), if self.waiting.len() < CALLS_MAX => {
+                    self.waiting.push_back(call);
+                }
                 Some(audit) = inbox.audits.recv() => self.keep_audit(vec![audit]),
                 count = inbox.reports.recv_many(&mut reports, REPORTS_AT_ONCE) => {
                     self.hear(&mut reports);
@@ -161,7 +164,7 @@ impl Writer {
             }
             self.take_orders();
         }
-        self.close().await
+        self.close(inbox).await
     }
 
     fn hear(&mut self, reports: &mut Vec<Report>) {
@@ -390,29 +393,46 @@ impl Writer {
         self.keeper.jobs.try_send(job).is_ok()
     }
 
-    /// Stores everything there is to store. Orders that still wait are told that this process
-    /// stops.
-    async fn close(mut self) -> Keeper {
+    /// Takes in what was reported and stores everything there is to store. Orders that still wait
+    /// are told that this process stops.
+    async fn close(mut self, inbox: Inbox) -> Keeper {
+        let Inbox { calls, mut reports, mut audits } = inbox;
+        drop((calls, std::mem::take(&mut self.waiting)));
         if let Some(batch) = &mut self.batch {
             let result = wait(&mut batch.done).await;
             self.finish(result);
         }
+        // Their sequences are used up: without their marks a restart would admit them again.
+        let mut heard = Vec::new();
+        reports.close();
+        while reports.recv_many(&mut heard, REPORTS_AT_ONCE).await > 0 {
+            self.hear(&mut heard);
+        }
+        let mut attempts = Vec::new();
+        audits.close();
+        while audits.recv_many(&mut attempts, ROWS_MAX).await > 0 {
+            self.put(Job::Audit(std::mem::take(&mut attempts))).await;
+        }
+        self.put_all_rows().await;
+        self.keeper
+    }
+
+    async fn put_all_rows(&mut self) {
         loop {
             let (edges, beats) = self.registry.take_changed(ROWS_MAX);
             if edges.is_empty() {
                 break;
             }
-            self.put_rows(Job::Rows { edges, beats, done: oneshot::channel().0 }).await;
+            self.put(Job::Rows { edges, beats, done: oneshot::channel().0 }).await;
         }
         let ids: Vec<_> = self.registry.ids().collect();
         for some in ids.chunks(ROWS_MAX) {
             let beats = self.registry.beat_rows(some);
-            self.put_rows(Job::Rows { edges: Vec::new(), beats, done: oneshot::channel().0 }).await;
+            self.put(Job::Rows { edges: Vec::new(), beats, done: oneshot::channel().0 }).await;
         }
-        self.keeper
     }
 
-    async fn put_rows(&self, job: Job) {
+    async fn put(&self, job: Job) {
         if self.keeper.jobs.send(job).await.is_err() {
             tracing::error!("the store's thread has ended; the last heartbeats are lost");
         }
