@@ -13,6 +13,9 @@ pub enum Failure {
     /// The system did not give what is needed: exit code 1.
     #[error("{0}")]
     StartUp(String),
+    /// A part of it ended while it ran: exit code 1.
+    #[error("{0}")]
+    Ended(String),
 }
 
 impl Failure {
@@ -36,7 +39,7 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Configuration(_) => 64,
-            Self::StartUp(_) => 1,
+            Self::StartUp(_) | Self::Ended(_) => 1,
         }
     }
 }
