@@ -279,7 +279,7 @@ impl Store for Slow {
 
 #[tokio::test]
 async fn orders_that_wait_for_a_slow_store_are_bounded_and_heartbeats_go_on() {
-    let (leave, wanted) = std::sync::mpsc::channel();
+    let (leave, wanted) = std::sync::mpsc::sync_channel(1);
     let (memory, store) = (Memory::default(), Box::new(Slow(wanted)));
     let (fleet, running) =
         Fleet::start(Patience::default(), &memory, store, Clock::start(), "test");
