@@ -3,7 +3,10 @@
 use std::{net::ToSocketAddrs, thread, time::Duration};
 
 use serde::Serialize;
-use tidegate_proto::{edge::EdgeId, heartbeat::Heartbeat};
+use tidegate_proto::{
+    edge::EdgeId,
+    heartbeat::{Heartbeat, Load, Trouble},
+};
 
 use crate::{
     config::Checked,
@@ -11,7 +14,6 @@ use crate::{
     report::{Redirect, State, heartbeat},
     sender::local_address_towards,
     source::measure_checked,
-    status::{LoadRow, TroubleRow},
     targets::{Target, TargetsFile, edge_of},
 };
 
@@ -29,8 +31,8 @@ pub struct Preview {
     labels: tidegate_proto::edge::Labels,
     capacity: CapacityRow,
     #[serde(flatten)]
-    load: LoadRow,
-    trouble: Option<TroubleRow>,
+    load: Load,
+    trouble: Option<Trouble>,
     interval_ms: u64,
     agent_version: String,
     target_count: u32,
@@ -111,8 +113,8 @@ impl Preview {
                 viewers: heartbeat.capacity.viewers,
                 bandwidth_bps: heartbeat.capacity.bandwidth_bps,
             },
-            load: heartbeat.load.into(),
-            trouble: heartbeat.trouble.map(TroubleRow::from),
+            load: heartbeat.load,
+            trouble: heartbeat.trouble,
             interval_ms: u64::try_from(heartbeat.interval.as_millis()).unwrap_or(u64::MAX),
             agent_version: heartbeat.agent_version,
             target_count: heartbeat.target_count,

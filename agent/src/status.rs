@@ -86,53 +86,13 @@ pub struct EdgeStatus {
     /// Whether it was paused here.
     pub paused: bool,
     /// Why it doubts its figures.
-    pub trouble: Option<TroubleRow>,
+    pub trouble: Option<Trouble>,
     /// Its figures.
-    pub load: LoadRow,
+    pub load: Load,
     /// Why the targets file was not taken when it changed.
     pub targets_fault: Option<String>,
     /// A row a redirector, in the file's order.
     pub targets: Vec<TargetRow>,
-}
-
-/// A [`Trouble`] as JSON.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct TroubleRow {
-    /// A short machine-readable word.
-    pub code: String,
-    /// One sentence.
-    pub text: String,
-}
-
-impl From<Trouble> for TroubleRow {
-    fn from(trouble: Trouble) -> Self {
-        Self { code: trouble.code, text: trouble.text }
-    }
-}
-
-/// A [`Load`] as JSON; unknown is null.
-#[derive(Debug, Clone, Copy, Serialize)]
-#[allow(missing_docs)]
-pub struct LoadRow {
-    pub viewers: Option<u32>,
-    pub publishers: Option<u32>,
-    pub bandwidth_out_bps: Option<u64>,
-    pub bandwidth_in_bps: Option<u64>,
-    pub cpu_utilization: Option<f64>,
-    pub memory_utilization: Option<f64>,
-}
-
-impl From<Load> for LoadRow {
-    fn from(load: Load) -> Self {
-        Self {
-            viewers: load.viewers,
-            publishers: load.publishers,
-            bandwidth_out_bps: load.bandwidth_out_bps,
-            bandwidth_in_bps: load.bandwidth_in_bps,
-            cpu_utilization: load.cpu_utilization,
-            memory_utilization: load.memory_utilization,
-        }
-    }
 }
 
 /// A [`TargetStatus`] as JSON.
@@ -218,8 +178,8 @@ impl EdgeStatus {
             edge_id: id.to_string(),
             version: crate::VERSION,
             paused: state.paused,
-            trouble: state.trouble.map(TroubleRow::from),
-            load: state.load.into(),
+            trouble: state.trouble,
+            load: state.load,
             targets_fault: state.targets_fault,
             targets: targets.into_iter().map(|target| TargetRow::new(target, now)).collect(),
         }

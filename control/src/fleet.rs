@@ -126,6 +126,11 @@ impl Fleet {
         self.changes.clone()
     }
 
+    /// Waits until the writer has ended, as it was told to or not.
+    pub async fn ended(&self) {
+        self.calls.closed().await;
+    }
+
     /// Hands a heartbeat to the writer.
     pub fn report(&self, report: Report) -> Result<(), QueueFull> {
         self.reports.try_send(report).map_err(|_| QueueFull)

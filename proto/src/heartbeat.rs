@@ -3,6 +3,7 @@
 use std::{num::NonZeroU16, time::Duration};
 
 use prost::Message;
+use serde::Serialize;
 
 use crate::{
     edge::{Capacity, ENDPOINTS_MAX, EdgeName, Endpoint, Host, LABEL_LEN_MAX, LABELS_MAX, Labels},
@@ -32,8 +33,8 @@ pub enum Status {
     Stopped,
 }
 
-/// Measured load. `None` is unknown, never zero.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+/// Measured load. `None` is unknown, never zero; as JSON it is null.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct Load {
     /// Viewers now.
     pub viewers: Option<u32>,
@@ -50,7 +51,7 @@ pub struct Load {
 }
 
 /// Why an edge doubts its own figures.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Trouble {
     /// A short machine-readable word, for example `source_failed`.
     pub code: String,

@@ -4,7 +4,7 @@ use std::{fmt::Display, process::ExitCode};
 
 use clap::{ArgMatches, Command};
 
-/// Why a program does not run.
+/// Why a program does not run, or no longer.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The operator must change the configuration: exit code 64.
@@ -13,6 +13,9 @@ pub enum Failure {
     /// The system did not give what is needed: exit code 1.
     #[error("{0}")]
     StartUp(String),
+    /// A part of the running program failed: exit code 1.
+    #[error("{0}")]
+    Ended(String),
 }
 
 impl Failure {
@@ -36,7 +39,7 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Configuration(_) => 64,
-            Self::StartUp(_) => 1,
+            Self::StartUp(_) | Self::Ended(_) => 1,
         }
     }
 }

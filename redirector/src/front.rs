@@ -161,7 +161,11 @@ impl Front {
         for (listener, address) in self.listeners {
             accepting.spawn(accept(listener, address.port(), Arc::clone(&shared)));
         }
-        stop.await;
+        tokio::select! {
+            () = stop => {}
+            // It never ends by itself, unless it panics; then there is nothing to wait for.
+            Some(_) = accepting.join_next() => return,
+        }
         accepting.shutdown().await;
         stage.send_replace(true);
         // Every place is free again once the last connection has ended.

@@ -21,5 +21,7 @@ pub mod server;
 pub mod server_info;
 pub mod telemetry;
 
+mod tasks;
+
 #[cfg(test)]
 mod sample;

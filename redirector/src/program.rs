@@ -4,12 +4,15 @@ use std::{io, path::PathBuf, process};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use tidegate_proto::{ports_file, program::Failure, settings};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    task::JoinError,
+};
 
 use crate::{
     config::{Config, ENVIRONMENT, SETTINGS, TelemetryConfig},
     demo::{Demo, DemoDir},
-    server::{Server, StartError},
+    server::{Ended, Server, StartError},
     telemetry::{Collector, Telemetry, TelemetryError},
 };
 
@@ -114,6 +117,8 @@ pub fn run(task: Task, print: impl Fn(&str)) -> Result<(), Failure> {
 async fn serve(task: Task, print: impl Fn(&str)) -> Result<(), Failure> {
     let telemetry = start_telemetry(&task.config.telemetry).map_err(Failure::configuration)?;
     let mut signals = Signals::new().map_err(Failure::cannot_start)?;
+    // From here on: a SIGHUP that nobody listens for would end the process.
+    let reloads = signal(SignalKind::hangup()).map_err(Failure::cannot_start)?;
     let server = Server::bind(task.config).await?;
     let addresses = server.addresses();
     print(&addresses.to_string());
@@ -130,25 +135,34 @@ async fn serve(task: Task, print: impl Fn(&str)) -> Result<(), Failure> {
             Some(demo)
         }
     };
-    let reloads = signal(SignalKind::hangup()).map_err(Failure::cannot_start)?;
     let (stop, stopping) = tokio::sync::oneshot::channel();
-    let serving = tokio::spawn(server.run(stopping, reloads));
-    signals.stop().await;
-    tracing::info!("stopping");
+    let mut serving = tokio::spawn(server.run(stopping, reloads));
+    tokio::select! {
+        () = signals.stop() => tracing::info!("stopping"),
+        ended = &mut serving => {
+            telemetry.shutdown().await;
+            return how_it_went(ended);
+        }
+    }
     let leave = async {
         if let Some(demo) = demo {
             demo.stop().await;
         }
         let _ = stop.send(());
-        if let Err(error) = serving.await {
-            tracing::error!(%error, "the server ended badly");
-        }
+        let ended = serving.await;
         telemetry.shutdown().await;
+        how_it_went(ended)
     };
     tokio::select! {
-        () = leave => Ok(()),
+        went = leave => went,
         () = signals.stop() => process::exit(1),
     }
+}
+
+fn how_it_went(ended: Result<Result<(), Ended>, JoinError>) -> Result<(), Failure> {
+    ended
+        .map_err(|error| Failure::Ended(format!("the server ended badly: {error}")))?
+        .map_err(|ended| Failure::Ended(ended.to_string()))
 }
 
 fn start_telemetry(config: &TelemetryConfig) -> Result<Telemetry, TelemetryError> {

@@ -27,6 +27,7 @@ use tokio::{
     sync::{mpsc, oneshot, watch},
 };
 
+pub use crate::tasks::Ended;
 use crate::{
     answer::Rules as AnswerRules,
     config::{self, Config},
@@ -38,6 +39,7 @@ use crate::{
     metrics::{Metrics, Sources},
     ops::{self, Ops, OpsAccess, Readiness},
     own,
+    tasks::Tasks,
     telemetry::Collector,
 };
 
@@ -250,52 +252,72 @@ impl Server {
 
     /// Serves until `stop` comes, and obeys each of `reloads`. Then it is unready but serves for
     /// the stop delay, finishes what is under way, hears the last heartbeats and stores them.
-    pub async fn run(self, stop: oneshot::Receiver<()>, mut reloads: Signal) {
+    ///
+    /// # Errors
+    /// [`Ended`] if a part of it ended by itself: the rest would only seem to work, so it stops too.
+    pub async fn run(self, stop: oneshot::Receiver<()>, mut reloads: Signal) -> Result<(), Ended> {
         let (commands, commands_in) = mpsc::channel(4);
         let (end_front, front_ended) = watch::channel(false);
         let (end_ingest, ingest_ended) = watch::channel(false);
+        let (end_ops, ops_ended) = watch::channel(false);
         let (health, reload) = (self.admin.health(), self.admin.reload());
         let readiness = Arc::clone(&self.ops.readiness);
-        let ingest = tokio::spawn(self.ingest.run(
+        let (mut front, mut ingest, mut ops) =
+            (Tasks::default(), Tasks::default(), Tasks::default());
+        let heartbeats = self.ingest.run(
             self.gate,
             self.fleet.clone(),
             self.clock,
             self.ingest_figures,
             commands_in,
-            raised(ingest_ended.clone()),
-        ));
-        let clients = tokio::spawn(self.clients_front.run(
+            raised(ingest_ended),
+        );
+        ingest.spawn("the heartbeat port", heartbeats);
+        let clients = self.clients_front.run(
             http::routes(self.clients),
             self.client_limits,
             self.front_figures,
             raised(front_ended.clone()),
             FINISH_WITHIN,
-        ));
-        let admin = tokio::spawn(self.admin.run(raised(front_ended)));
-        let ops = tokio::spawn(self.ops_front.run(
+        );
+        front.spawn("the clients' listener", clients);
+        front.spawn("the admin API", self.admin.run(raised(front_ended)));
+        let pages = self.ops_front.run(
             ops::routes(self.ops),
             FrontLimits::OPS,
             Arc::default(),
-            raised(ingest_ended),
+            raised(ops_ended),
             Duration::from_secs(1),
-        ));
+        );
+        ops.spawn("the operations listener", pages);
         let reloading = tokio::spawn(async move {
             while reloads.recv().await.is_some() {
                 reload_files(&self.keys_file, &reload, &commands).await;
             }
         });
 
-        let _ = stop.await;
+        let went = tokio::select! {
+            _ = stop => Ok(()),
+            ended = front.first_end() => Err(ended),
+            ended = ingest.first_end() => Err(ended),
+            ended = ops.first_end() => Err(ended),
+            () = self.fleet.ended() => Err(Ended("the fleet's writer")),
+        };
         readiness.set_listeners_bound(false);
         health.stop_serving().await;
-        tokio::time::sleep(self.stop_delay).await;
+        if went.is_ok() {
+            tokio::time::sleep(self.stop_delay).await;
+        }
         end_front.send_replace(true);
-        let _ = tokio::join!(clients, admin);
+        front.join().await;
         end_ingest.send_replace(true);
-        let _ = tokio::join!(ingest, ops);
+        ingest.join().await;
         reloading.abort();
         self.writer.stop().await;
+        end_ops.send_replace(true);
+        ops.join().await;
         self.metrics.shutdown().await;
+        went
     }
 }
 

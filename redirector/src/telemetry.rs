@@ -169,10 +169,25 @@ where
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use tokio::{io::AsyncReadExt, net::TcpListener};
 
     use super::*;
+
+    /// Where a collector would listen, and the collector as configured.
+    pub(crate) async fn collector() -> (TcpListener, Collector) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
+        (listener, Collector::parse(&endpoint).expect("allowed").expect("given"))
+    }
+
+    /// Whoever comes speaks HTTP/2, as gRPC does (RFC 9113 section 3.4).
+    pub(crate) async fn hear_http2(listener: &TcpListener) {
+        let (mut connection, _) = listener.accept().await.expect("it connects");
+        let mut preface = [0; 14];
+        connection.read_exact(&mut preface).await.expect("it speaks");
+        assert_eq!(&preface, b"PRI * HTTP/2.0");
+    }
 
     #[test]
     fn each_bad_key_is_named() {
@@ -207,22 +222,13 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn spans_reach_the_collector_before_the_end() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
-        let collector = Collector::parse(&endpoint).expect("allowed").expect("given");
+        let (listener, collector) = collector().await;
         let traces = tracer_provider(&collector).expect("a good address");
         let subscriber = tracing_subscriber::registry().with(spans(&traces));
         tracing::subscriber::with_default(subscriber, || {
             tracing::info_span!(target: "tidegate_test", "one").in_scope(|| {});
         });
         let end = Telemetry { traces: Some(traces) }.shutdown();
-        let seen = async {
-            let (mut connection, _) = listener.accept().await.expect("it connects");
-            let mut preface = [0; 14];
-            connection.read_exact(&mut preface).await.expect("it speaks");
-            preface
-        };
-        let (preface, ()) = tokio::join!(seen, end);
-        assert_eq!(&preface, b"PRI * HTTP/2.0");
+        tokio::join!(hear_http2(&listener), end);
     }
 }

@@ -80,8 +80,8 @@ struct Source {
 impl Source {
     /// What compiles into a program: without comments and without the tests at the end.
     fn code(&self) -> String {
-        let program = self.text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-        let lines = program.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let program = self.text.lines().take_while(|line| !line.ends_with("mod tests {"));
+        let lines = program.filter(|line| !line.trim_start().starts_with("//"));
         lines
             .map(|line| line.split(" // ").next().unwrap_or_default())
             .collect::<Vec<_>>()

@@ -34,8 +34,10 @@ impl Answers {
     /// The earlier answer to the same order; an error if the id was used for another.
     pub(super) fn find(&self, request: &Request) -> Option<Result<admin::Edge, Refused>> {
         let row = self.by_request.get(&request.request_id)?;
+        // A UUID has several written forms; the row holds the canonical one.
+        let edge = request.edge.parse().map_or(request.edge.clone(), |id: EdgeId| id.to_string());
         let same = row.order.strip_prefix(request.verb.method()).is_some_and(|rest| {
-            rest.split_whitespace().any(|word| word.eq_ignore_ascii_case(&request.edge))
+            rest.split_whitespace().any(|word| word.eq_ignore_ascii_case(&edge))
         });
         if !same {
             return Some(Err(Refused::RequestIdReused(request.request_id.clone())));
@@ -61,7 +63,9 @@ impl Answers {
 
     /// Takes an answer back that was not made durable.
     pub(super) fn take_back(&mut self, request_id: &str) {
-        self.by_request.remove(request_id);
+        if self.by_request.remove(request_id).is_some() {
+            self.oldest_first.retain(|kept| kept != request_id);
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use super::*;
 use crate::{
     order::{Principal, Verb},
     pick::{Wanted, pick},
-    store::{BeatRow, Commit, EdgeRow, StoreError},
+    store::{BeatRow, Commit, EdgeRow, MemoryStore, Seen, StoreError},
 };
 
 /// Keeps nothing; fails when told to.
@@ -145,6 +145,10 @@ async fn a_repeated_request_id_gets_the_first_answer_and_changes_nothing() {
     let again = fleet.order(order(Verb::Drain, "edge-1", "r1")).await.expect("answered");
     assert_eq!(first, again);
     assert_eq!(commits.lock().expect("not poisoned").len(), 2);
+    for same in ["EDGE-1", &first.edge_id, &first.edge_id.replace('-', "")] {
+        let again = fleet.order(order(Verb::Drain, same, "r1")).await;
+        assert_eq!(again.as_ref(), Ok(&first), "{same}");
+    }
     let view = fleet.published().fleet();
     assert!(!view.get(EdgeId([1; 16])).expect("known").cell.is_drained());
     let reused = fleet.order(order(Verb::Drain, "edge-2", "r1")).await;
@@ -186,4 +190,121 @@ async fn every_attempt_at_an_order_is_recorded_with_what_came_of_it() {
     assert_eq!((audit.result.as_str(), audit.method.as_str()), ("ok", "DrainEdge"));
     assert_eq!(commits[0].requests.len(), 1);
     assert_eq!(commits[0].revision, 1);
+}
+
+/// A machine was drained, went away, and is back under its name with another UUID.
+async fn rebuild(fleet: &Fleet) -> String {
+    fleet.order(order(Verb::Drain, "edge-1", "")).await.expect("drained");
+    fleet.report(Report { goodbye: true, ..report(1, 3) }).expect("there is room");
+    let name = report(1, 1).heartbeat.name;
+    let heartbeat = Heartbeat { name, ..Heartbeat::default() };
+    fleet.report(Report { heartbeat, ..report(9, 1) }).expect("there is room");
+    let (mut changes, heir) = (fleet.changes(), EdgeId([9; 16]));
+    while fleet.published().fleet().get(heir).is_none_or(|edge| edge.order.is_none()) {
+        changes.changed().await.expect("the writer runs");
+    }
+    heir.to_string()
+}
+
+#[tokio::test]
+async fn an_inherited_drain_is_stored_and_recorded() {
+    let store = Paper::default();
+    let commits = Arc::clone(&store.commits);
+    let (fleet, running) = start(store);
+    bring_up(&fleet, 1).await;
+    let heir = rebuild(&fleet).await;
+    fleet.order(order(Verb::Drain, &heir, "")).await.expect("it holds already");
+    let commits = commits.lock().expect("not poisoned").clone();
+    assert_eq!(commits.len(), 2, "the inherited order is durable before a drain is found to hold");
+    let audit = &commits[1].audit[0];
+    assert_eq!((audit.method.as_str(), audit.reason.as_str()), ("InheritDrain", "test"));
+    assert!(audit.edge.contains(&heir));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_inherited_drain_that_could_not_be_stored_is_not_answered_as_durable() {
+    let store = Paper::default();
+    let torn = Arc::clone(&store.torn);
+    let (fleet, running) = start(store);
+    bring_up(&fleet, 1).await;
+    fleet.order(order(Verb::Drain, "edge-1", "")).await.expect("drained");
+    torn.store(true, Ordering::SeqCst);
+    let heir = rebuild(&fleet).await;
+    let answer = fleet.order(order(Verb::Drain, &heir, "")).await;
+    assert!(matches!(answer, Err(Refused::StoreFailed(_))), "{answer:?}");
+    assert!(fleet.published().fleet().edges.iter().all(|edge| edge.cell.is_drained()));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_stop_stores_what_was_reported_and_attempted_until_then() {
+    let store = MemoryStore::default();
+    let memory = Memory::default();
+    let kept = Box::new(store.clone());
+    let (fleet, running) = Fleet::start(Patience::default(), &memory, kept, Clock::start(), "test");
+    // The writer's task has no turn before the stop, so all of this waits in its queues.
+    fleet.report(report(1, 41)).expect("there is room");
+    fleet.report(Report { goodbye: true, ..report(1, 42) }).expect("there is room");
+    fleet.record(AuditRow { method: "DrainEdge".into(), ..AuditRow::default() });
+    running.stop().await;
+    let beats = store.memory().beats;
+    assert_eq!(
+        beats.iter().map(|row| (row.sequence, row.seen)).collect::<Vec<_>>(),
+        [(42, Seen::Gone)]
+    );
+    assert_eq!(store.audit().len(), 1);
+}
+
+/// Waits for leave before each commit.
+struct Slow(std::sync::mpsc::Receiver<()>);
+
+impl Store for Slow {
+    fn commit(&mut self, _: &Commit) -> Result<(), StoreError> {
+        self.0.recv().map_err(|_| StoreError("nobody gave leave".into()))
+    }
+    fn write_rows(&mut self, _: &[EdgeRow], _: &[BeatRow]) -> Result<(), StoreError> {
+        Ok(())
+    }
+    fn write_audit(&mut self, _: &[AuditRow]) -> Result<(), StoreError> {
+        Ok(())
+    }
+    fn forget(&mut self, _: &[EdgeId]) -> Result<(), StoreError> {
+        Ok(())
+    }
+    fn close(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn orders_that_wait_for_a_slow_store_are_bounded_and_heartbeats_go_on() {
+    let (leave, wanted) = std::sync::mpsc::sync_channel(1);
+    let (memory, store) = (Memory::default(), Box::new(Slow(wanted)));
+    let (fleet, running) =
+        Fleet::start(Patience::default(), &memory, store, Clock::start(), "test");
+    bring_up(&fleet, 2).await;
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..4 * CALLS_MAX {
+        let fleet = fleet.clone();
+        calls.spawn(async move { fleet.order(order(Verb::Drain, "edge-1", "")).await });
+        tokio::task::yield_now().await;
+    }
+    let mut busy = 0;
+    while busy < 4 * CALLS_MAX - (2 * CALLS_MAX + 1) {
+        let next = tokio::time::timeout(Duration::from_secs(20), calls.join_next()).await;
+        let answer = next.expect("the rest is refused").expect("some wait").expect("no panic");
+        assert_eq!(answer, Err(Refused::Busy));
+        busy += 1;
+    }
+    fleet.report(report(7, 1)).expect("there is room");
+    let mut changes = fleet.changes();
+    while fleet.published().fleet().get(EdgeId([7; 16])).is_none() {
+        changes.changed().await.expect("the writer runs");
+    }
+    leave.send(()).expect("the store waits");
+    let answer = calls.join_next().await.expect("some wait").expect("no panic");
+    assert!(answer.is_ok(), "{answer:?}");
+    drop(leave);
+    running.stop().await;
 }

@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{
-    Call, Figures,
+    CALLS_MAX, Call, Figures,
     answers::{self, Answers},
     keeper::{Job, Keeper},
 };
@@ -22,7 +22,7 @@ use crate::{
     clock::{Clock, Now},
     order::{Refused, Request, Verb},
     registry::{Patience, Plan, Registry, Report},
-    snapshot::{Mode, Published, Retired},
+    snapshot::{AdminState, Mode, Published, Retired},
     store::{AuditRow, Commit, Memory, OrderRow, Store, StoreError},
 };
 
@@ -76,7 +76,7 @@ impl Running {
 /// Orders that the store is making durable.
 struct Batch {
     entries: Vec<Entry>,
-    inherited: usize,
+    inherited: Vec<OrderRow>,
     done: oneshot::Receiver<Result<(), StoreError>>,
 }
 
@@ -148,8 +148,11 @@ impl Writer {
                 biased;
                 result = finished(&mut self.batch) => self.finish(result),
                 _ = &mut stopped => break,
-                Some(call) = inbox.calls.recv() => self.waiting.push_back(call),
+                // Before orders, so that no flood of them stops the clock.
                 _ = pulse.tick() => self.beat(),
+                Some(call) = inbox.calls.recv(), if self.waiting.len() < CALLS_MAX => {
+                    self.waiting.push_back(call);
+                }
                 Some(audit) = inbox.audits.recv() => self.keep_audit(vec![audit]),
                 count = inbox.reports.recv_many(&mut reports, REPORTS_AT_ONCE) => {
                     self.hear(&mut reports);
@@ -161,7 +164,7 @@ impl Writer {
             }
             self.take_orders();
         }
-        self.close().await
+        self.close(inbox).await
     }
 
     fn hear(&mut self, reports: &mut Vec<Report>) {
@@ -236,10 +239,14 @@ impl Writer {
             return;
         }
         let now = self.clock.now();
-        let mut commit = Commit { orders: self.registry.take_inherited(), ..Commit::default() };
-        let inherited = commit.orders.len();
+        let inherited = self.registry.take_inherited();
+        let mut commit = Commit {
+            orders: inherited.clone(),
+            audit: inherited.iter().map(|row| self.audit_inherited(row, now)).collect(),
+            ..Commit::default()
+        };
         let mut entries = Vec::new();
-        let mut taken = HashSet::new();
+        let mut taken: HashSet<_> = inherited.iter().map(|row| row.id).collect();
         let mut request_ids = HashSet::new();
         while let Some(call) = self.waiting.pop_front() {
             let id = self.registry.resolve(&call.request.edge).ok();
@@ -301,9 +308,9 @@ impl Writer {
         Some(Entry { call, plan, answer })
     }
 
-    fn begin(&mut self, entries: Vec<Entry>, inherited: usize, mut commit: Commit) {
+    fn begin(&mut self, entries: Vec<Entry>, inherited: Vec<OrderRow>, mut commit: Commit) {
         commit.revision = self.registry.revision();
-        log_inherited(&commit.orders[..inherited]);
+        log_inherited(&inherited);
         let (done, finished) = oneshot::channel();
         // The commit's rows are kept to put the answers where repeats find them.
         for row in &commit.requests {
@@ -328,7 +335,10 @@ impl Writer {
                 }
             }
         }
-        if !batch.entries.is_empty() || batch.inherited > 0 {
+        if result.is_ok() {
+            batch.inherited.iter().for_each(|row| self.registry.inheritance_saved(row));
+        }
+        if !batch.entries.is_empty() || !batch.inherited.is_empty() {
             self.publish(now);
         }
         for entry in batch.entries {
@@ -355,6 +365,21 @@ impl Writer {
         audit_row(request, &refused.to_string(), &self.redirector, now)
     }
 
+    /// Nobody asked for it, so the record names no principal.
+    fn audit_inherited(&self, row: &OrderRow, now: Now) -> AuditRow {
+        AuditRow {
+            time_unix_ms: now.unix_ms,
+            method: "InheritDrain".into(),
+            edge: format!("{} {}", row.name, row.id),
+            before: AdminState::Active.as_str().into(),
+            after: AdminState::Draining.as_str().into(),
+            reason: row.order.as_ref().map(|order| order.reason.clone()).unwrap_or_default(),
+            result: "ok".into(),
+            redirector: self.redirector.clone(),
+            ..AuditRow::default()
+        }
+    }
+
     fn keep_audit(&self, audit: Vec<AuditRow>) {
         let figures = &self.outlets.figures;
         let count = audit.len() as u64;
@@ -368,29 +393,46 @@ impl Writer {
         self.keeper.jobs.try_send(job).is_ok()
     }
 
-    /// Stores everything there is to store. Orders that still wait are told that this process
-    /// stops.
-    async fn close(mut self) -> Keeper {
+    /// Takes in what was reported and stores everything there is to store. Orders that still wait
+    /// are told that this process stops.
+    async fn close(mut self, inbox: Inbox) -> Keeper {
+        let Inbox { calls, mut reports, mut audits } = inbox;
+        drop((calls, std::mem::take(&mut self.waiting)));
         if let Some(batch) = &mut self.batch {
             let result = wait(&mut batch.done).await;
             self.finish(result);
         }
+        // Their sequences are used up: without their marks a restart would admit them again.
+        let mut heard = Vec::new();
+        reports.close();
+        while reports.recv_many(&mut heard, REPORTS_AT_ONCE).await > 0 {
+            self.hear(&mut heard);
+        }
+        let mut attempts = Vec::new();
+        audits.close();
+        while audits.recv_many(&mut attempts, ROWS_MAX).await > 0 {
+            self.put(Job::Audit(std::mem::take(&mut attempts))).await;
+        }
+        self.put_all_rows().await;
+        self.keeper
+    }
+
+    async fn put_all_rows(&mut self) {
         loop {
             let (edges, beats) = self.registry.take_changed(ROWS_MAX);
             if edges.is_empty() {
                 break;
             }
-            self.put_rows(Job::Rows { edges, beats, done: oneshot::channel().0 }).await;
+            self.put(Job::Rows { edges, beats, done: oneshot::channel().0 }).await;
         }
         let ids: Vec<_> = self.registry.ids().collect();
         for some in ids.chunks(ROWS_MAX) {
             let beats = self.registry.beat_rows(some);
-            self.put_rows(Job::Rows { edges: Vec::new(), beats, done: oneshot::channel().0 }).await;
+            self.put(Job::Rows { edges: Vec::new(), beats, done: oneshot::channel().0 }).await;
         }
-        self.keeper
     }
 
-    async fn put_rows(&self, job: Job) {
+    async fn put(&self, job: Job) {
         if self.keeper.jobs.send(job).await.is_err() {
             tracing::error!("the store's thread has ended; the last heartbeats are lost");
         }

@@ -124,7 +124,8 @@ impl Edge {
         }
     }
 
-    /// An edge of which nothing but the operator's order survived.
+    /// An edge of which nothing but the operator's order survived. It is DOWN until it is heard:
+    /// nobody knows where it is, so no client may be sent there, not even once it is undrained.
     pub(super) fn ordered(row: &OrderRow, now: Now) -> Self {
         let nowhere = Host::Address(std::net::Ipv4Addr::UNSPECIFIED.into());
         let description = EdgeRow {
@@ -137,7 +138,10 @@ impl Edge {
             interval_ms: 2_500,
             first_heard_unix_ms: now.unix_ms,
         };
-        Self::remembered(&description, None, now)
+        let mut edge = Self::remembered(&description, None, now);
+        edge.state = Liveness::Down;
+        edge.remembered_alive = false;
+        edge
     }
 
     /// Takes in a heartbeat. Returns whether something changed that a restart must know soon.
@@ -249,10 +253,11 @@ impl Edge {
         self.view = None;
     }
 
-    /// Never while the operator's order stands.
+    /// Never while the operator's order stands, nor while one is on its way to the store.
     pub(super) fn is_forgettable(&self, patience: &Patience, now: Now) -> bool {
         matches!(self.state, Liveness::Down | Liveness::Gone)
             && self.order.is_none()
+            && !self.cell.is_drained()
             && now.monotonic.saturating_sub(self.heard) > patience.forget_after
     }
 

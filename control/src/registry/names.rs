@@ -96,6 +96,7 @@ impl Registry {
             self.revision += 1;
             let row = OrderRow { id: heir, name, order: Some(order), revision: self.revision };
             self.set_order(&row);
+            self.mark_unsaved(&row);
             self.inherited.push(row);
         }
     }

@@ -106,9 +106,15 @@ impl Registry {
     pub fn apply_unsaved(&mut self, plan: &Plan) {
         if let Plan::Set(row @ OrderRow { order: Some(_), .. }) = plan {
             self.set_order(row);
-            if let Some(edge) = self.edges.get_mut(&row.id) {
-                edge.order_unsaved = true;
-            }
+            self.mark_unsaved(row);
+        }
+    }
+
+    /// An inherited order is in the store now.
+    pub fn inheritance_saved(&mut self, row: &OrderRow) {
+        let heir = self.edges.get_mut(&row.id);
+        if let Some(edge) = heir.filter(|edge| edge.order_revision == row.revision) {
+            edge.order_unsaved = false;
         }
     }
 
@@ -124,16 +130,28 @@ impl Registry {
         !self.inherited.is_empty()
     }
 
-    /// Orders that edges inherited through their names since the last call. They hold already; if
-    /// storing them fails they are inherited again after a restart.
+    /// Orders that edges inherited through their names since the last call. They hold already, and
+    /// count as unsaved until [`inheritance_saved`](Self::inheritance_saved). If storing them fails
+    /// they are inherited again after a restart.
     pub fn take_inherited(&mut self) -> Vec<OrderRow> {
         std::mem::take(&mut self.inherited)
+    }
+
+    /// Asked for again, the order is stored anew instead of found to hold already.
+    pub(super) fn mark_unsaved(&mut self, row: &OrderRow) {
+        if let Some(edge) = self.edges.get_mut(&row.id) {
+            edge.order_unsaved = true;
+        }
     }
 
     pub(super) fn set_order(&mut self, row: &OrderRow) {
         self.revision = self.revision.max(row.revision);
         self.stale = true;
         let Some(edge) = self.edges.get_mut(&row.id) else { return };
+        if row.revision < edge.order_revision {
+            // The edge inherited an order while this one was being stored; the store holds that.
+            return;
+        }
         if row.order.is_some() && edge.order.is_none() {
             // Clients may be on their way, so only reports from now on can show it empty.
             edge.empty_reports = 0;

@@ -150,6 +150,20 @@ fn an_edge_with_an_order_is_never_forgotten() {
 }
 
 #[test]
+fn an_edge_is_not_forgotten_while_its_drain_is_on_its_way_to_the_store() {
+    let mut world = World::new();
+    world.up(&[1]);
+    world.pass(secs(40), &[]);
+    let drain = request(Verb::Drain, "edge-1");
+    let plan = world.registry.plan(&drain, world.now).expect("it is known");
+    world.registry.block(plan.edge());
+    world.now.monotonic += secs(48 * 3600);
+    assert!(world.registry.tick(world.now).is_empty());
+    world.registry.apply(&plan);
+    assert_eq!(world.view(1).admin_state, AdminState::Draining);
+}
+
+#[test]
 fn a_goodbye_takes_an_edge_out_and_late_heartbeats_of_its_session_do_not_bring_it_back() {
     let mut world = World::new();
     world.up(&[1]);
@@ -271,6 +285,21 @@ fn a_new_uuid_inherits_the_order_of_a_dead_one_by_name_and_only_once() {
     world.pass(secs(3), &[]);
     assert_eq!(world.view(2).admin_state, AdminState::Active);
     assert_eq!(world.view(1).admin_state, AdminState::Draining, "its own drain is not lost");
+}
+
+#[test]
+fn an_order_inherited_while_an_older_one_was_being_stored_stands() {
+    let mut world = World::new();
+    world.up(&[1, 2]);
+    world.order(Verb::Drain, "edge-1").expect("it is known");
+    world.hear_with(1, |report| report.goodbye = true);
+    let plan = world.registry.plan(&request(Verb::Drain, "edge-2"), world.now).expect("known");
+    world.hear_with(2, |report| report.heartbeat.name = "edge-1".parse().ok());
+    let plan_revision = 2;
+    let etag = world.view(2).etag();
+    assert_ne!(etag, plan_revision.to_string());
+    world.registry.apply(&plan);
+    assert_eq!(world.view(2).etag(), etag, "memory holds what the store will hold");
 }
 
 #[test]
@@ -404,6 +433,18 @@ fn an_order_survives_even_without_its_edge() {
     assert_eq!(view.redirect_address.to_string(), "10.0.0.1");
     world.order(Verb::Undrain, "edge-1").expect("it is known");
     assert!(world.view(1).eligible);
+}
+
+#[test]
+fn nobody_is_sent_to_an_edge_of_which_only_the_order_survived() {
+    let order = Order { reason: "disk".into(), author: "ann".into(), created_unix_ms: 1 };
+    let name = "edge-1".parse().expect("a name");
+    let row = OrderRow { id: id(1), name, order: Some(order), revision: 7 };
+    let memory = Memory { orders: vec![row], revision: 7, ..Memory::default() };
+    let mut world = World::remembering(&memory);
+    world.order(Verb::Undrain, "edge-1").expect("it is known");
+    let fleet = world.registry.view(world.now);
+    assert!(fleet.eligible.is_empty() && fleet.fallback.is_empty());
 }
 
 #[derive(Debug, Clone)]

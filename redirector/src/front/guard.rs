@@ -150,7 +150,7 @@ pub fn check_target(target: &str) -> Result<(), HttpReject> {
     }
     check_bytes(target.as_bytes())?;
     let path = target.split('?').next().unwrap_or_default();
-    if begins_with_two_slashes(path) {
+    if path.starts_with("//") || is_resolved_to_two_slashes(path) {
         return Err(HttpReject::DoubleSlash);
     }
     Ok(())
@@ -186,9 +186,9 @@ fn decode(digits: Option<&[u8]>) -> Option<u8> {
     u8::try_from(value(high)? * 16 + value(low)?).ok()
 }
 
-/// Whether an edge would be asked for a path with two slashes at its beginning. Clients resolve dot
-/// segments of a Location before they ask (WHATWG URL, path state), so these count as resolved.
-fn begins_with_two_slashes(path: &str) -> bool {
+/// Whether an edge would be asked for a path with two slashes at its beginning by a client that
+/// resolves the dot segments of a Location before it asks (WHATWG URL, path state).
+fn is_resolved_to_two_slashes(path: &str) -> bool {
     let mut resolved: Vec<&str> = Vec::new();
     let mut segments = path.split('/').skip(1).peekable();
     while let Some(segment) = segments.next() {

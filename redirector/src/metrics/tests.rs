@@ -4,10 +4,12 @@ use std::{collections::BTreeSet, sync::atomic::Ordering::Relaxed};
 
 use tidegate_control::snapshot::Mode;
 use tidegate_proto::{key::KeyRing, seal::FleetKey};
-use tokio::{io::AsyncReadExt, net::TcpListener};
 
 use super::*;
-use crate::gate::Reject;
+use crate::{
+    gate::Reject,
+    telemetry::tests::{collector, hear_http2},
+};
 
 const DOCUMENT: &str = include_str!("../../../docs/metrics.md");
 
@@ -113,16 +115,7 @@ fn the_document_and_the_table_agree() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn figures_reach_the_collector_before_the_end() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
-    let collector = Collector::parse(&endpoint).expect("allowed").expect("given");
+    let (listener, collector) = collector().await;
     let end = Metrics::new(&sources(), Some(&collector)).expect("a good address").shutdown();
-    let seen = async {
-        let (mut connection, _) = listener.accept().await.expect("it connects");
-        let mut preface = [0; 14];
-        connection.read_exact(&mut preface).await.expect("it speaks");
-        preface
-    };
-    let (preface, ()) = tokio::join!(seen, end);
-    assert_eq!(&preface, b"PRI * HTTP/2.0");
+    tokio::join!(hear_http2(&listener), end);
 }
