@@ -5,6 +5,7 @@
 
 mod answers;
 mod keeper;
+mod record;
 #[cfg(test)]
 mod tests;
 mod writer;

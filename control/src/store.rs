@@ -101,7 +101,7 @@ pub struct AuditRow {
     pub after: String,
     pub reason: String,
     pub request_id: String,
-    /// `ok` or the gRPC code's name.
+    /// `ok`, or why not.
     pub result: String,
     pub redirector: String,
 }

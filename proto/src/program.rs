@@ -4,7 +4,7 @@ use std::{fmt::Display, process::ExitCode};
 
 use clap::{ArgMatches, Command};
 
-/// Why a program does not run, or no longer.
+/// Why a program does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The operator must change the configuration: exit code 64.
@@ -13,7 +13,7 @@ pub enum Failure {
     /// The system did not give what is needed: exit code 1.
     #[error("{0}")]
     StartUp(String),
-    /// A part of the running program failed: exit code 1.
+    /// A part of it ended while it ran: exit code 1.
     #[error("{0}")]
     Ended(String),
 }

@@ -2,4 +2,15 @@
 //!
 //! Nothing here is part of a program, and no program depends on it.
 
+pub mod credentials;
+pub mod edge;
 pub mod fuzz;
+pub mod http;
+pub mod load;
+pub mod metrics;
+pub mod process;
+pub mod programs;
+pub mod rpc;
+pub mod scene;
+pub mod tools;
+pub mod wait;

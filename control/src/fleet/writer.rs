@@ -17,12 +17,13 @@ use super::{
     CALLS_MAX, Call, Figures,
     answers::{self, Answers},
     keeper::{Job, Keeper},
+    record,
 };
 use crate::{
     clock::{Clock, Now},
     order::{Refused, Request, Verb},
     registry::{Patience, Plan, Registry, Report},
-    snapshot::{AdminState, Mode, Published, Retired},
+    snapshot::{Mode, Published, Retired},
     store::{AuditRow, Commit, Memory, OrderRow, Store, StoreError},
 };
 
@@ -32,6 +33,9 @@ const PULSE: Duration = Duration::from_millis(50);
 const JUDGE_EVERY: Duration = Duration::from_millis(250);
 /// Reports alone are not published more often than this; orders are published at once.
 const PUBLISH_EVERY: Duration = Duration::from_millis(100);
+/// And after each the writer does other things for this many times as long as it took: showing
+/// 100,000 edges takes tens of milliseconds.
+const PUBLISH_REST: u32 = 3;
 /// Changes are stored this often, so that a new edge is stored well within a second.
 const STORE_EVERY: Duration = Duration::from_millis(250);
 /// How often every edge's mark is stored.
@@ -100,7 +104,7 @@ struct Writer {
     checkpoint: Vec<EdgeId>,
     mode: Mode,
     judged: Duration,
-    published: Duration,
+    publish_at: Duration,
     stored: Duration,
     checkpointed: Duration,
 }
@@ -129,7 +133,7 @@ pub(super) fn start(
         checkpoint: Vec::new(),
         mode: Mode::Normal,
         judged: now.monotonic,
-        published: now.monotonic,
+        publish_at: now.monotonic,
         stored: now.monotonic,
         checkpointed: now.monotonic,
     };
@@ -184,14 +188,13 @@ impl Writer {
                 self.ask(Job::Forget(some.to_vec()));
             }
         }
-        if self.registry.is_stale() && now.monotonic - self.published >= PUBLISH_EVERY {
+        if self.registry.is_stale() && now.monotonic >= self.publish_at {
             self.publish(now);
         }
         self.store_rows(now);
     }
 
     fn publish(&mut self, now: Now) {
-        self.published = now.monotonic;
         let fleet = self.registry.view(now);
         if fleet.mode != self.mode {
             self.mode = fleet.mode;
@@ -200,6 +203,9 @@ impl Writer {
         let publication = fleet.publication;
         self.retired.push(self.outlets.published.publish(fleet));
         self.outlets.changed.send_replace(publication);
+        let done = self.clock.now().monotonic;
+        let rest = (done - now.monotonic) * PUBLISH_REST;
+        self.publish_at = (now.monotonic + PUBLISH_EVERY).max(done + rest);
     }
 
     /// Has at most one batch of rows on its way: what changed first, then the checkpoint.
@@ -242,7 +248,10 @@ impl Writer {
         let inherited = self.registry.take_inherited();
         let mut commit = Commit {
             orders: inherited.clone(),
-            audit: inherited.iter().map(|row| self.audit_inherited(row, now)).collect(),
+            audit: inherited
+                .iter()
+                .map(|row| record::of_inherited(row, &self.redirector, now))
+                .collect(),
             ..Commit::default()
         };
         let mut entries = Vec::new();
@@ -281,13 +290,13 @@ impl Writer {
         let answer = self.registry.preview(&plan, now)?;
         let after = match &plan {
             Plan::Forget(_) => "FORGOTTEN",
-            _ => short_state(answer.admin_state()),
+            _ => record::short_state(answer.admin_state()),
         };
         let audit = AuditRow {
             before: before.as_str().into(),
             after: after.into(),
             edge: format!("{} {}", answer.name, answer.edge_id),
-            ..audit_row(&call.request, "ok", &self.redirector, now)
+            ..record::of_order(&call.request, "ok", &self.redirector, now)
         };
         let kept = answers::row(&call.request, plan.edge(), &answer, now.unix_ms);
         match &plan {
@@ -362,22 +371,7 @@ impl Writer {
     }
 
     fn audit(&self, request: &Request, refused: &Refused, now: Now) -> AuditRow {
-        audit_row(request, &refused.to_string(), &self.redirector, now)
-    }
-
-    /// Nobody asked for it, so the record names no principal.
-    fn audit_inherited(&self, row: &OrderRow, now: Now) -> AuditRow {
-        AuditRow {
-            time_unix_ms: now.unix_ms,
-            method: "InheritDrain".into(),
-            edge: format!("{} {}", row.name, row.id),
-            before: AdminState::Active.as_str().into(),
-            after: AdminState::Draining.as_str().into(),
-            reason: row.order.as_ref().map(|order| order.reason.clone()).unwrap_or_default(),
-            result: "ok".into(),
-            redirector: self.redirector.clone(),
-            ..AuditRow::default()
-        }
+        record::of_order(request, &refused.to_string(), &self.redirector, now)
     }
 
     fn keep_audit(&self, audit: Vec<AuditRow>) {
@@ -448,27 +442,6 @@ async fn finished(batch: &mut Option<Batch>) -> Result<(), StoreError> {
 
 async fn wait(done: &mut oneshot::Receiver<Result<(), StoreError>>) -> Result<(), StoreError> {
     done.await.unwrap_or_else(|_| Err(StoreError("the store's thread has ended".into())))
-}
-
-fn audit_row(request: &Request, result: &str, redirector: &str, now: Now) -> AuditRow {
-    AuditRow {
-        time_unix_ms: now.unix_ms,
-        principal: request.principal.name.clone(),
-        role: request.principal.role.clone(),
-        peer: request.principal.peer.clone(),
-        method: request.verb.method().into(),
-        edge: request.edge.clone(),
-        before: String::new(),
-        after: String::new(),
-        reason: request.reason.clone(),
-        request_id: request.request_id.clone(),
-        result: result.into(),
-        redirector: redirector.into(),
-    }
-}
-
-fn short_state(state: admin::AdminState) -> &'static str {
-    state.as_str_name().trim_start_matches("ADMIN_STATE_")
 }
 
 fn log_inherited(rows: &[OrderRow]) {

@@ -70,7 +70,8 @@ impl Silence {
         while self.fell_silent.front().is_some_and(|at| now - *at > patience.preserve_window) {
             self.fell_silent.pop_front();
         }
-        if counts.expected < patience.fleet_min {
+        // Edges evicted in this incident still count, or the last few would be declared DOWN at once.
+        if counts.expected + self.evicted < patience.fleet_min {
             return self.enter(Mode::Normal, now);
         }
         let threshold = (counts.expected as f64 * patience.preserve_share).ceil() as usize;
@@ -104,11 +105,11 @@ impl Silence {
         // PANIC after PRESERVE is the same incident: its clock goes on.
         if self.mode == Mode::Normal {
             self.entered = now;
-            self.evicted = 0;
         }
         self.mode = mode;
         self.recovering_since = None;
         if mode == Mode::Normal {
+            self.evicted = 0;
             self.fell_silent.clear();
         }
     }

@@ -362,6 +362,22 @@ fn a_freeze_ends_slowly() {
 }
 
 #[test]
+fn a_freeze_ends_slowly_for_the_last_edges_too() {
+    let mut world = World::new();
+    let all: Vec<u8> = (1..=10).collect();
+    world.up(&all);
+    world.pass(secs((15 + 7) * 60), &[]);
+    let down =
+        |world: &mut World| all.iter().filter(|n| world.liveness(**n) == Liveness::Down).count();
+    let before = down(&mut world);
+    world.pass(secs(30), &[]);
+    assert!((6..10).contains(&before) && down(&mut world) <= before + 1, "{before}");
+    world.pass(secs(5 * 60), &[]);
+    assert_eq!(down(&mut world), 10);
+    assert_eq!(world.registry.view(world.now).mode, Mode::Normal);
+}
+
+#[test]
 fn small_fleets_know_no_panic() {
     let mut world = World::new();
     world.up(&[1, 2, 3]);

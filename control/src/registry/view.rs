@@ -27,8 +27,9 @@ impl Places {
         if self.valid {
             return;
         }
-        self.order = edges.keys().copied().collect();
-        self.order.sort_unstable_by_key(|id| (edges.get(id).map(|edge| &edge.row.name), *id));
+        let mut named: Vec<_> = edges.iter().map(|(id, edge)| (&edge.row.name, *id)).collect();
+        named.sort_unstable();
+        self.order = named.into_iter().map(|(_, id)| id).collect();
         let by_id = self.order.iter().enumerate().map(|(place, id)| (*id, place)).collect();
         self.by_id = Arc::new(by_id);
         self.valid = true;
@@ -46,6 +47,7 @@ pub(super) fn build(registry: &mut Registry, now: Now) -> Arc<FleetView> {
         publication: registry.publication,
         ..FleetView::default()
     };
+    let mut figures = KnownFigures::default();
     for (place, id) in registry.places.order.iter().enumerate() {
         let Some(edge) = registry.edges.get_mut(id) else { continue };
         let view = show(edge, &registry.patience, mode, now);
@@ -54,9 +56,10 @@ pub(super) fn build(registry: &mut Registry, now: Now) -> Arc<FleetView> {
         } else if may_stand_in(edge) {
             fleet.fallback.push(place);
         }
+        figures.add(&view);
         fleet.edges.push(view);
     }
-    fleet.estimates = estimate(&fleet.edges);
+    fleet.estimates = figures.estimates();
     registry.estimates = fleet.estimates;
     Arc::new(fleet)
 }
@@ -168,24 +171,42 @@ fn reason(edge: &Edge, patience: &Patience, now: Now) -> Option<Reason> {
     }
 }
 
-fn estimate(edges: &[Arc<EdgeView>]) -> Estimates {
-    let known = |figure: &dyn Fn(&EdgeView) -> Option<f64>| {
-        median(edges.iter().filter_map(|edge| figure(edge)).collect())
-    };
-    let both = edges
-        .iter()
-        .filter_map(|edge| Some((edge.load.viewers?, edge.load.bandwidth_out_bps?)))
-        .fold((0u64, 0u64), |(viewers, bps), (v, b)| (viewers + u64::from(v), bps + b));
-    Estimates {
-        viewers: known(&|edge| edge.capacity.viewers.map(f64::from)),
-        bandwidth_bps: known(&|edge| edge.capacity.bandwidth_bps.map(|bps| bps as f64)),
-        viewer_bps: (both.0 > 0 && both.1 > 0).then(|| both.1 as f64 / both.0 as f64),
-        load: Load {
-            viewers: known(&|edge| edge.load.viewers.map(f64::from)).map(|n| n as u32),
-            bandwidth_out_bps: known(&|edge| edge.load.bandwidth_out_bps.map(|n| n as f64))
-                .map(|n| n as u64),
-            ..Load::default()
-        },
+/// What edges report, gathered while each is at hand: a fleet does not fit into a cache.
+#[derive(Default)]
+struct KnownFigures {
+    capacity_viewers: Vec<f64>,
+    capacity_bps: Vec<f64>,
+    viewers: Vec<f64>,
+    bps: Vec<f64>,
+    /// Over the edges that report both.
+    both: (u64, u64),
+}
+
+impl KnownFigures {
+    fn add(&mut self, edge: &EdgeView) {
+        let load = &edge.load;
+        self.capacity_viewers.extend(edge.capacity.viewers.map(f64::from));
+        self.capacity_bps.extend(edge.capacity.bandwidth_bps.map(|bps| bps as f64));
+        self.viewers.extend(load.viewers.map(f64::from));
+        self.bps.extend(load.bandwidth_out_bps.map(|bps| bps as f64));
+        if let (Some(viewers), Some(bps)) = (load.viewers, load.bandwidth_out_bps) {
+            self.both.0 += u64::from(viewers);
+            self.both.1 = self.both.1.saturating_add(bps);
+        }
+    }
+
+    fn estimates(self) -> Estimates {
+        let (viewers, bps) = self.both;
+        Estimates {
+            viewers: median(self.capacity_viewers),
+            bandwidth_bps: median(self.capacity_bps),
+            viewer_bps: (viewers > 0 && bps > 0).then(|| bps as f64 / viewers as f64),
+            load: Load {
+                viewers: median(self.viewers).map(|n| n as u32),
+                bandwidth_out_bps: median(self.bps).map(|n| n as u64),
+                ..Load::default()
+            },
+        }
     }
 }
 

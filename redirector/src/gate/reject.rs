@@ -61,6 +61,8 @@ reasons! {
     StaleSession "stale_session",
     /// Two agents send with one edge id; the newer one counts.
     DuplicateEdgeId "duplicate_edge_id",
+    /// The edge sends more than any interval asks for.
+    TooFrequent "too_frequent",
     /// Too many sessions began lately.
     SessionLimit "session_limit",
     /// Too many edges are known.

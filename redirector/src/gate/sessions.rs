@@ -24,6 +24,10 @@ const SILENCE: Duration = Duration::from_secs(2 * FRESHNESS.as_secs());
 /// A session that was silent for longer is dropped from the table.
 const KEPT: Duration = Duration::from_secs(24 * 3_600);
 
+/// What one edge may send: the shortest interval there is asks for 10 a second, and a change of
+/// state or three goodbyes come besides. More would crowd out the heartbeats of others.
+const PACE: Rate = Rate { burst: 100.0, per_second: 20.0 };
+
 /// How many sessions and edges there may be.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -55,6 +59,8 @@ pub(super) struct Session {
     /// The sender's clock less ours, if that datagram failed freshness.
     offset_ms: Option<i64>,
     forgotten: bool,
+    /// Handed from session to session, so that a new one gains nothing.
+    pace: Bucket,
 }
 
 impl Session {
@@ -82,6 +88,9 @@ impl Session {
         self.heard = now.monotonic;
         self.offset_ms = offset_ms;
         self.forgotten = false;
+        if !self.pace.take(PACE, now.monotonic) {
+            return Err(Reject::TooFrequent);
+        }
         Ok(payload)
     }
 
@@ -119,6 +128,7 @@ impl Sessions {
                 heard: now.monotonic,
                 offset_ms: None,
                 forgotten: false,
+                pace: Bucket::full(PACE),
             };
             (mark.id, session)
         }));
@@ -136,11 +146,18 @@ impl Sessions {
         key: SessionKey,
         now: Now,
     ) -> Result<(), Reject> {
-        match self.by_edge.get(&header.edge_id()) {
-            Some(stored) => stored.give_way_to(header, now)?,
-            None if self.by_edge.len() >= self.limits.edges_max => return Err(Reject::EdgeLimit),
-            None => {}
-        }
+        let known = self.by_edge.len();
+        let pace = match self.by_edge.get_mut(&header.edge_id()) {
+            Some(stored) => {
+                stored.give_way_to(header, now)?;
+                if !stored.pace.take(PACE, now.monotonic) {
+                    return Err(Reject::TooFrequent);
+                }
+                stored.pace
+            }
+            None if known >= self.limits.edges_max => return Err(Reject::EdgeLimit),
+            None => Bucket::full(PACE),
+        };
         if !self.begun.take(self.limits.rate(), now.monotonic) {
             return Err(Reject::SessionLimit);
         }
@@ -154,6 +171,7 @@ impl Sessions {
             heard: now.monotonic,
             offset_ms: None,
             forgotten: false,
+            pace,
         };
         self.by_edge.insert(header.edge_id(), session);
         Ok(())

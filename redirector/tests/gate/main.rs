@@ -224,6 +224,21 @@ fn a_flood_of_forgeries_leaves_no_trace_and_silences_nobody_known() {
 }
 
 #[test]
+fn one_edge_cannot_crowd_out_the_others() {
+    let (mut gate, mut loud) = (gate(), Sender::new(1, 0));
+    let flood = |gate: &mut Gate, loud: &mut Sender, count: usize, now| {
+        (0..count).filter(|_| hear(gate, &loud.beat(now), now).is_none()).count()
+    };
+    let first = flood(&mut gate, &mut loud, 1_000, at(0));
+    assert!((50..=100).contains(&first), "{first} were taken");
+    assert_eq!(hear(&mut gate, &loud.beat(at(0)), at(0)), Some(Reject::TooFrequent));
+    let mut restarted = Sender::new(1, 1);
+    assert_eq!(flood(&mut gate, &mut restarted, 10, at(0)), 0, "a new session gains nothing");
+    assert_eq!(hear(&mut gate, &Sender::new(2, 0).beat(at(0)), at(0)), None);
+    assert_eq!(flood(&mut gate, &mut loud, 1_000, at(1_000)), 20, "the shortest interval fits");
+}
+
+#[test]
 fn edges_and_sessions_are_limited() {
     let limits = Limits { edges_max: 3, session_burst: 4, sessions_per_second: 1 };
     let listed: HashSet<_> = (1..=4).map(|n| EdgeId([n; 16])).collect();

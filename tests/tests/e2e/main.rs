@@ -1,0 +1,17 @@
+//! The real programs, from outside: each module is one promise of theirs.
+//!
+//! Every test has a redirector, a folder and ports of its own, so all run side by side.
+
+mod admin;
+mod agent;
+mod ctl;
+mod demo;
+mod drain_exact;
+mod durability;
+mod hostile;
+mod http_hostile;
+mod kill;
+mod load;
+mod main_job;
+mod metrics;
+mod restart;
