@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use tidegate_control::registry::Patience;
 use tidegate_proto::{
-    edge::Scheme,
+    edge::{Invalid, Scheme},
     settings::{Setting, SettingsError},
 };
 
@@ -295,6 +295,7 @@ impl Config {
         networks("client.ignore_clients", &self.client.ignore_clients)?;
         networks("client.trusted_proxies", &self.client.trusted_proxies)?;
         self.check_liveness()?;
+        self.client.rtmp_app.iter().try_for_each(RtmpApp::check)?;
         if self.selection.policy != "least" {
             let known = "the policy this release has is least";
             return Err(refused("selection.policy", &self.selection.policy, known));
@@ -352,12 +353,7 @@ impl Config {
 
     /// `client.redirect_scheme`; `None`: the client's.
     pub fn redirect_scheme(&self) -> Result<Option<Scheme>, SettingsError> {
-        let text = &self.client.redirect_scheme;
-        if text.is_empty() {
-            return Ok(None);
-        }
-        let parsed = text.parse::<Scheme>();
-        parsed.map(Some).map_err(|why| refused("client.redirect_scheme", text, &why.to_string()))
+        scheme("client.redirect_scheme", &self.client.redirect_scheme)
     }
 
     /// How silence is judged.
@@ -383,6 +379,22 @@ pub fn networks(key: &str, texts: &[String]) -> Result<Vec<IpNet>, SettingsError
         text.parse().ok().or_else(bare).ok_or_else(|| refused(key, text, hint))
     };
     texts.iter().map(parse).collect()
+}
+
+impl RtmpApp {
+    fn check(&self) -> Result<(), SettingsError> {
+        if !matches!(self.mode.as_str(), "redirect" | "splice") {
+            return Err(refused("client.rtmp_app.mode", &self.mode, "it is redirect or splice"));
+        }
+        scheme("client.rtmp_app.redirect_scheme", &self.redirect_scheme).map(drop)
+    }
+}
+
+fn scheme(key: &str, text: &str) -> Result<Option<Scheme>, SettingsError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|why: Invalid| refused(key, text, &why.to_string()))
 }
 
 fn address(key: &str, text: &str) -> Result<SocketAddr, SettingsError> {
@@ -451,6 +463,8 @@ mod tests {
             ("[client]\nredirect_scheme = \"ftp\"\n", "client.redirect_scheme"),
             ("[client]\nignore_clients = [\"10.0.0.0/33\"]\n", "client.ignore_clients"),
             ("[client]\ntls_cert = \"x\"\n", "client.tls_cert"),
+            ("[[client.rtmp_app]]\nmode = \"bogus\"\n", "client.rtmp_app.mode"),
+            ("[[client.rtmp_app]]\nredirect_scheme = \"ftp\"\n", "client.rtmp_app.redirect_scheme"),
             ("[selection]\npolicy = \"magic\"\n", "selection.policy"),
             ("[liveness]\npanic_share = 7.0\n", "liveness.panic_share"),
             ("[telemetry]\nlog_format = \"xml\"\n", "telemetry.log_format"),
