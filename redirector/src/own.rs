@@ -24,10 +24,16 @@ pub fn own_addresses(bound: &[SocketAddr], interfaces: &[IpAddr]) -> HashSet<(Ip
     own
 }
 
-/// The addresses of this machine's interfaces at this moment.
-pub fn interface_addresses() -> Result<Vec<IpAddr>, sysinfo::Error> {
-    let networks = Networks::new_with_refreshed_list()?;
-    Ok(networks.values().flat_map(|data| data.ip_networks()).map(|network| network.addr).collect())
+/// The addresses of this machine's interfaces at this moment. None at all is an error: where the
+/// system does not tell (it takes an AF_NETLINK socket), the list comes back empty.
+pub fn interface_addresses() -> Result<Vec<IpAddr>, String> {
+    let networks = Networks::new_with_refreshed_list().map_err(|error| error.to_string())?;
+    let addresses: Vec<_> =
+        networks.values().flat_map(|data| data.ip_networks()).map(|network| network.addr).collect();
+    if addresses.is_empty() {
+        return Err("the system names no interface; does a sandbox forbid AF_NETLINK?".into());
+    }
+    Ok(addresses)
 }
 
 #[cfg(test)]

@@ -174,7 +174,7 @@ impl Edge {
         self.sequence = self.sequence.max(report.sequence);
         self.heard = now.monotonic;
         self.last_heard_unix_ms = now.unix_ms;
-        self.paused = heartbeat.status != Status::Running;
+        self.paused = heartbeat.status == Status::Paused;
         self.trouble.clone_from(&heartbeat.trouble);
         self.load = heartbeat.load;
         self.agent_version.clone_from(&heartbeat.agent_version);
