@@ -316,6 +316,7 @@ fn hostile_text_of_a_key_holder_stays_text_everywhere() {
     redirector.metrics();
     check_tidegatectl(&redirector);
     let log = redirector.output();
+    assert!(log.contains("{{7*7}}"), "the reason is in the audit log: {log:?}");
     assert!(!log.contains('\u{1b}') && !log.contains('\u{9b}'), "an escape in the log: {log:?}");
     let forged = log.lines().find(|line| line.starts_with("FORGED") || line.starts_with("red"));
     assert_eq!(forged, None, "a reason began a line of the log");
@@ -405,5 +406,21 @@ fn a_host_outside_the_allowed_ones_is_refused() {
             let refused = refused_since(&redirector, &before, 1);
             assert_eq!(refused, [("host_not_allowed".to_owned(), 1.0)].into(), "{host}");
         }
+    }
+}
+
+#[test]
+fn an_edge_that_sends_too_often_is_held_back_and_crowds_out_nobody() {
+    let scene = Scene::of(&["edge-1"]);
+    let socket = loopback_socket();
+    let mut busy = SimulatedEdge::new(scene.redirector.key(), "busy");
+    let before = scene.redirector.metrics();
+    for _ in 0..500 {
+        busy.beat(&socket, scene.redirector.ports().heartbeat);
+    }
+    let held = refused_since(&scene.redirector, &before, 200);
+    assert_eq!(held.keys().collect::<Vec<_>>(), ["too_frequent"], "{held:?}");
+    for name in ["edge-1", "busy"] {
+        scene.redirector.until_liveness(name, "UP");
     }
 }
