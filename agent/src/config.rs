@@ -157,7 +157,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting { path: "capacity.viewers", help: "Viewers this edge can carry; 0: unknown" },
     Setting { path: "capacity.bandwidth_bps", help: "Bits per second it can send; 0: unknown" },
     Setting { path: "source.kind", help: "Where figures come from: host or file" },
-    Setting { path: "source.url", help: "Address of the media server, for kinds that ask one" },
+    Setting { path: "source.url", help: "Not read by the kinds of this release" },
     Setting { path: "source.path", help: "The JSON file, for the kind `file`" },
     Setting { path: "control.listen", help: "Address of the agent's own HTTP listener" },
     Setting { path: "telemetry.log", help: "Log level or directives" },

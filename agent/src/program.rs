@@ -34,7 +34,7 @@ it says goodbye, and the redirectors send no more viewers here. It never needs a
 
 const EXAMPLES: &str = "\
 Examples:
-  Two redirectors, one key each (mode 0600; `tidegatectl key issue` makes keys):
+  Two redirectors, the edge's key for both (mode 0600; `tidegatectl key issue` makes it):
     $ cat loadbalancertargets.txt
     lb1.example.com,1934,ehb1e:…
     lb2.example.com,1934,ehb1e:…

@@ -27,5 +27,5 @@ pub(crate) mod sample;
 mod tests;
 
 pub use auth::Credentials;
-pub use serve::{BindError, Bound, Health, Reload, bind};
+pub use serve::{BindError, Bound, Health, Reload, bind, check};
 pub use settings::Settings;

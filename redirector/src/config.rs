@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use tidegate_control::registry::Patience;
 use tidegate_proto::{
-    edge::Scheme,
+    edge::{Invalid, Scheme},
     settings::{Setting, SettingsError},
 };
 
@@ -255,8 +255,8 @@ pub const SETTINGS: &[Setting] = &[
     Setting { path: "client.server_info_xml", help: "Answer ?serverInfoXML" },
     Setting { path: "client.ignore_clients", help: "CIDRs that are never redirected" },
     Setting { path: "client.trusted_proxies", help: "CIDRs whose X-Forwarded-For is believed" },
-    Setting { path: "client.tls_cert", help: "Certificate chain for clients (PEM)" },
-    Setting { path: "client.tls_key", help: "Its key (PEM)" },
+    Setting { path: "client.tls_cert", help: "Leave empty: TLS for clients is not served yet" },
+    Setting { path: "client.tls_key", help: "Leave empty, as client.tls_cert" },
     Setting { path: "selection.policy", help: "How an edge is chosen: least" },
     Setting { path: "liveness.suspect_intervals", help: "Intervals of silence until SUSPECT" },
     Setting { path: "liveness.down_intervals", help: "Intervals of silence until DOWN" },
@@ -273,14 +273,14 @@ pub const SETTINGS: &[Setting] = &[
     Setting { path: "admin.reflection", help: "Answer gRPC reflection" },
     Setting { path: "admin.insecure", help: "Serve the admin API off loopback without protection" },
     Setting { path: "admin.tls_cert", help: "Certificate chain of the admin API (PEM)" },
-    Setting { path: "admin.tls_key", help: "Its key (PEM)" },
+    Setting { path: "admin.tls_key", help: "Key of admin.tls_cert (PEM); a secret file" },
     Setting { path: "admin.client_ca", help: "CA whose client certificates are operators (mTLS)" },
     Setting { path: "admin.tokens_file", help: "File with hashed bearer tokens and their roles" },
     Setting { path: "ops.listen", help: "TCP address of probes and metrics" },
     Setting { path: "ops.open", help: "Show metrics and fleet off loopback without a token" },
     Setting { path: "ops.stop_delay", help: "Keep serving, unready, this long after SIGTERM" },
     Setting { path: "telemetry.otlp_endpoint", help: "OpenTelemetry OTLP/gRPC URL; empty: off" },
-    Setting { path: "telemetry.log", help: "Log filter, for example info or tidegate=debug" },
+    Setting { path: "telemetry.log", help: "Log filter, for example info or warn,audit=info" },
     Setting { path: "telemetry.log_format", help: "text or json" },
 ];
 
@@ -295,6 +295,7 @@ impl Config {
         networks("client.ignore_clients", &self.client.ignore_clients)?;
         networks("client.trusted_proxies", &self.client.trusted_proxies)?;
         self.check_liveness()?;
+        self.client.rtmp_app.iter().try_for_each(RtmpApp::check)?;
         if self.selection.policy != "least" {
             let known = "the policy this release has is least";
             return Err(refused("selection.policy", &self.selection.policy, known));
@@ -352,12 +353,7 @@ impl Config {
 
     /// `client.redirect_scheme`; `None`: the client's.
     pub fn redirect_scheme(&self) -> Result<Option<Scheme>, SettingsError> {
-        let text = &self.client.redirect_scheme;
-        if text.is_empty() {
-            return Ok(None);
-        }
-        let parsed = text.parse::<Scheme>();
-        parsed.map(Some).map_err(|why| refused("client.redirect_scheme", text, &why.to_string()))
+        scheme("client.redirect_scheme", &self.client.redirect_scheme)
     }
 
     /// How silence is judged.
@@ -383,6 +379,22 @@ pub fn networks(key: &str, texts: &[String]) -> Result<Vec<IpNet>, SettingsError
         text.parse().ok().or_else(bare).ok_or_else(|| refused(key, text, hint))
     };
     texts.iter().map(parse).collect()
+}
+
+impl RtmpApp {
+    fn check(&self) -> Result<(), SettingsError> {
+        if !matches!(self.mode.as_str(), "redirect" | "splice") {
+            return Err(refused("client.rtmp_app.mode", &self.mode, "it is redirect or splice"));
+        }
+        scheme("client.rtmp_app.redirect_scheme", &self.redirect_scheme).map(drop)
+    }
+}
+
+fn scheme(key: &str, text: &str) -> Result<Option<Scheme>, SettingsError> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|why: Invalid| refused(key, text, &why.to_string()))
 }
 
 fn address(key: &str, text: &str) -> Result<SocketAddr, SettingsError> {
@@ -451,6 +463,8 @@ mod tests {
             ("[client]\nredirect_scheme = \"ftp\"\n", "client.redirect_scheme"),
             ("[client]\nignore_clients = [\"10.0.0.0/33\"]\n", "client.ignore_clients"),
             ("[client]\ntls_cert = \"x\"\n", "client.tls_cert"),
+            ("[[client.rtmp_app]]\nmode = \"bogus\"\n", "client.rtmp_app.mode"),
+            ("[[client.rtmp_app]]\nredirect_scheme = \"ftp\"\n", "client.rtmp_app.redirect_scheme"),
             ("[selection]\npolicy = \"magic\"\n", "selection.policy"),
             ("[liveness]\npanic_share = 7.0\n", "liveness.panic_share"),
             ("[telemetry]\nlog_format = \"xml\"\n", "telemetry.log_format"),

@@ -40,7 +40,7 @@ use crate::{
     ops::{self, Ops, OpsAccess, Readiness},
     own,
     tasks::Tasks,
-    telemetry::Collector,
+    telemetry::{self, Collector},
 };
 
 /// A predecessor that is still stopping gets this long to let go of the store.
@@ -148,9 +148,8 @@ impl Server {
     pub fn check(config: &Config) -> Result<Vec<String>, StartError> {
         let ring = KeysFile::of(config).read().map_err(StartError::Configuration)?;
         gate_rules(config)?;
-        let settings = admin_settings(config)?;
-        settings.check().map_err(StartError::Configuration)?;
-        admin::Credentials::load(&settings).map_err(StartError::Configuration)?;
+        admin::check(&admin_settings(config)?).map_err(StartError::Configuration)?;
+        telemetry::check(&config.telemetry.log, &config.telemetry.otlp_endpoint).map_err(bad)?;
         let mut notes = Vec::new();
         if ring.is_weak() {
             notes.push("a text key can be guessed from one captured datagram; replace it".into());
@@ -379,9 +378,7 @@ async fn open_fleet(
 
 fn gate_rules(config: &Config) -> Result<GateRules, StartError> {
     let heartbeat = &config.heartbeat;
-    let hosts = AllowedHosts::parse(&heartbeat.allowed_redirect_hosts).map_err(|error| {
-        StartError::Configuration(format!("heartbeat.allowed_redirect_hosts: {error}"))
-    })?;
+    let hosts = AllowedHosts::parse(&heartbeat.allowed_redirect_hosts).map_err(bad)?;
     let parse = |text: &String| {
         text.parse().map_err(|error| {
             StartError::Configuration(format!("heartbeat.allowed_edges: {text:?}: {error}"))
@@ -465,3 +462,6 @@ fn bad(error: impl fmt::Display) -> StartError {
 fn failed(error: impl fmt::Display) -> StartError {
     StartError::System(error.to_string())
 }
+
+#[cfg(test)]
+mod tests;

@@ -83,6 +83,19 @@ impl Collector {
     }
 }
 
+/// Checks `telemetry.log` and `telemetry.otlp_endpoint` without setting anything up.
+pub fn check(log: &str, otlp_endpoint: &str) -> Result<(), TelemetryError> {
+    filter(log)?;
+    Collector::parse(otlp_endpoint).map(drop)
+}
+
+fn filter(log: &str) -> Result<EnvFilter, TelemetryError> {
+    EnvFilter::builder().parse(log).map_err(|error| TelemetryError::BadFilter {
+        text: log.to_owned(),
+        cause: error.to_string(),
+    })
+}
+
 /// Keeps telemetry running.
 #[derive(Debug)]
 pub struct Telemetry {
@@ -97,9 +110,7 @@ impl Telemetry {
         log_format: &str,
         collector: Option<&Collector>,
     ) -> Result<Self, TelemetryError> {
-        let filter = EnvFilter::builder().parse(log).map_err(|error| {
-            TelemetryError::BadFilter { text: log.to_owned(), cause: error.to_string() }
-        })?;
+        let filter = filter(log)?;
         let lines = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
         let lines: Box<dyn Layer<Registry> + Send + Sync> = match log_format {
             "text" => lines.with_filter(filter).boxed(),

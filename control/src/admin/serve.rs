@@ -68,11 +68,19 @@ pub enum BindError {
     },
 }
 
+/// Checks the settings and every file they name. The message names the key and the file.
+pub fn check(settings: &Settings) -> Result<(), String> {
+    load(settings).map(drop)
+}
+
+fn load(settings: &Settings) -> Result<(Credentials, Option<Arc<Tls>>), String> {
+    settings.check()?;
+    Ok((Credentials::load(settings)?, Tls::load(settings)?))
+}
+
 /// Checks the settings, reads every file they name and binds the listener.
 pub async fn bind(settings: Settings, fleet: Fleet) -> Result<Bound, BindError> {
-    settings.check().map_err(BindError::Settings)?;
-    let credentials = Credentials::load(&settings).map_err(BindError::Settings)?;
-    let tls = Tls::load(&settings).map_err(BindError::Settings)?;
+    let (credentials, tls) = load(&settings).map_err(BindError::Settings)?;
     let address = settings.listen;
     let refused = |source| BindError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(refused)?;

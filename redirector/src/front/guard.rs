@@ -32,7 +32,7 @@ pub enum HttpReject {
     Method,
     /// A target that is not a path: absolute, an authority, `*`.
     TargetForm,
-    /// A path that begins with two slashes, or does once its dot segments are resolved.
+    /// A path that begins with two slashes, or does while its dot segments are resolved.
     DoubleSlash,
     /// A backslash, plain or as `%5c`: browsers read it as a slash.
     Backslash,
@@ -150,7 +150,7 @@ pub fn check_target(target: &str) -> Result<(), HttpReject> {
     }
     check_bytes(target.as_bytes())?;
     let path = target.split('?').next().unwrap_or_default();
-    if path.starts_with("//") || is_resolved_to_two_slashes(path) {
+    if begins_with_two_slashes(path) {
         return Err(HttpReject::DoubleSlash);
     }
     Ok(())
@@ -186,26 +186,21 @@ fn decode(digits: Option<&[u8]>) -> Option<u8> {
     u8::try_from(value(high)? * 16 + value(low)?).ok()
 }
 
-/// Whether an edge would be asked for a path with two slashes at its beginning by a client that
-/// resolves the dot segments of a Location before it asks (WHATWG URL, path state).
-fn is_resolved_to_two_slashes(path: &str) -> bool {
-    let mut resolved: Vec<&str> = Vec::new();
+/// Whether a path begins with two slashes, as it stands or anywhere on the way while dot segments
+/// are resolved: clients resolve those of a Location before they ask (WHATWG URL, path state), and
+/// some stop halfway.
+fn begins_with_two_slashes(path: &str) -> bool {
+    let mut depth = 0_usize;
     let mut segments = path.split('/').skip(1).peekable();
     while let Some(segment) = segments.next() {
-        let is_last = segments.peek().is_none();
         match dots(segment) {
-            Some(2) => drop(resolved.pop()),
+            Some(2) => depth = depth.saturating_sub(1),
             Some(_) => {}
-            None => {
-                resolved.push(segment);
-                continue;
-            }
-        }
-        if is_last {
-            resolved.push("");
+            None if depth == 0 && segment.is_empty() && segments.peek().is_some() => return true,
+            None => depth += 1,
         }
     }
-    resolved.len() > 1 && resolved.first().is_some_and(|first| first.is_empty())
+    false
 }
 
 /// 1 or 2 for a dot segment, its dots plain or as `%2e`.

@@ -146,18 +146,14 @@ impl Sessions {
         key: SessionKey,
         now: Now,
     ) -> Result<(), Reject> {
-        let known = self.by_edge.len();
-        let pace = match self.by_edge.get_mut(&header.edge_id()) {
-            Some(stored) => {
-                stored.give_way_to(header, now)?;
-                if !stored.pace.take(PACE, now.monotonic) {
-                    return Err(Reject::TooFrequent);
-                }
-                stored.pace
-            }
-            None if known >= self.limits.edges_max => return Err(Reject::EdgeLimit),
+        let mut pace = match self.by_edge.get(&header.edge_id()) {
+            Some(stored) => stored.give_way_to(header, now).map(|()| stored.pace)?,
+            None if self.by_edge.len() >= self.limits.edges_max => return Err(Reject::EdgeLimit),
             None => Bucket::full(PACE),
         };
+        if !pace.take(PACE, now.monotonic) {
+            return Err(Reject::TooFrequent);
+        }
         if !self.begun.take(self.limits.rate(), now.monotonic) {
             return Err(Reject::SessionLimit);
         }

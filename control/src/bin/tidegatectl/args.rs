@@ -84,12 +84,12 @@ pub(crate) enum Output {
 pub(crate) enum Command {
     /// Lists edges.
     Edges {
-        /// Terms that must all hold: admin_state=, liveness=, name= (with *), edge_id=, label.KEY=,
-        /// paused=, eligible=.
+        /// Terms joined by blanks, all of which must hold: admin_state=, liveness=, name= and
+        /// label.KEY= (both with *), edge_id=, paused=, eligible= (true or false).
         #[arg(long, default_value = "")]
         filter: String,
     },
-    /// Shows one edge whole.
+    /// Shows everything about one edge.
     Edge {
         /// Its name or its UUID.
         name: String,
@@ -124,7 +124,7 @@ pub(crate) struct Order {
     /// Refuse unless the edge is still as it was shown with this etag; with one redirector only.
     #[arg(long, default_value = "")]
     pub(crate) etag: String,
-    /// Makes a repetition get the first call's answer [default: a new UUID].
+    /// Names this order, so that a repetition gets its answer [default: a new UUID].
     #[arg(long)]
     pub(crate) request_id: Option<String>,
 }

@@ -22,6 +22,7 @@ fn targets_that_could_lead_elsewhere_are_refused() {
         ("//a/../..//evil.com", DoubleSlash),
         ("//../evil.com", DoubleSlash),
         ("//..", DoubleSlash),
+        ("/..//a/C:/../../..", DoubleSlash),
         ("/\\evil.com", Backslash),
         ("/%5cevil.com", Backslash),
         ("/a?b=%5C", Backslash),
@@ -113,8 +114,12 @@ proptest! {
     fn two_slashes_are_found_where_browsers_find_them(target in targets()) {
         let path = target.split(['?', '#']).next().unwrap_or_default();
         prop_assume!(path.bytes().all(|b| b.is_ascii_graphic() && b != b'\\'));
-        let url = Url::parse(&format!("http://edge:80{path}")).expect("a URL");
-        prop_assert_eq!(is_resolved_to_two_slashes(path), url.path().starts_with("//"), "{}", url);
+        // A client may stop anywhere, so any beginning of the path counts.
+        let found = (1..=path.len()).any(|end| {
+            let url = Url::parse(&format!("http://edge:80{}", &path[..end])).expect("a URL");
+            url.path().starts_with("//")
+        });
+        prop_assert_eq!(begins_with_two_slashes(path), found, "{}", path);
     }
 
     #[test]
