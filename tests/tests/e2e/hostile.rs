@@ -13,6 +13,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 use tidegate_proto::{
     datagram::{HEADER_LEN, Header, Kind},
+    heartbeat::{INTERVAL_MAX, Status},
     seal::FleetKey,
     wire,
 };
@@ -84,6 +85,9 @@ struct Forger {
 impl Forger {
     fn new(redirector: &Redirector, to: &UdpSocket, address: SocketAddr, seed: u64) -> Self {
         let mut real = SimulatedEdge::new(redirector.key(), "real");
+        // It sends no more by itself: it must neither be chosen nor fall silent meanwhile.
+        real.heartbeat.status = Status::Paused;
+        real.heartbeat.interval = INTERVAL_MAX;
         let stranger = SimulatedEdge::new(&FleetKey::random(), "stranger");
         let mut used = Vec::new();
         for _ in 0..4 {
@@ -268,7 +272,7 @@ fn a_flood_of_forgeries_costs_no_memory_and_no_edge() {
     assert_eq!(refused + lost, (WARM_UP + FLOOD) as f64, "one count each");
     assert!(end < warm + GROWTH_BYTES_MAX, "grew by {} bytes", end.saturating_sub(warm));
     assert_eq!(timeless(&scene.redirector), fleet);
-    assert_eq!(sent_to(&scene.redirector.get("/live/a")).split('-').next(), Some("edge"));
+    assert_eq!(sent_to(&scene.redirector.get("/live/a")), "edge-1");
     assert!(is_silent(&socket), "a stranger got an answer");
     let edge = scene.redirector.edge("edge-1").expect("known");
     assert_eq!(edge["liveness"], "LIVENESS_UP", "{edge}");
