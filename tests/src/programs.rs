@@ -391,6 +391,18 @@ impl Agent {
         http::get(self.control, "/status").json()
     }
 
+    /// What a second agent with the same configuration would send.
+    #[track_caller]
+    pub fn print_once(&self) -> Value {
+        let mut command = program("tidegate-agent");
+        command
+            .arg("--config")
+            .arg(self.home.path().join("agent.toml"))
+            .args(["--once", "--print"]);
+        let said = run(command, DEADLINE).ok();
+        serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
+    }
+
     /// `POST /pause` or `/unpause`.
     #[track_caller]
     pub fn order(&self, path: &str) {

@@ -28,15 +28,3 @@ pub fn eventually<T>(
         }
     }
 }
-
-/// Looks for as long as `span` and panics at the first look that fails.
-#[track_caller]
-pub fn throughout(span: Duration, what: &str, mut look: impl FnMut() -> Result<(), String>) {
-    let began = Instant::now();
-    while began.elapsed() < span {
-        if let Err(why) = look() {
-            panic!("this ceased to hold after {:?}: {what}: {why}", began.elapsed());
-        }
-        thread::sleep(LOOK_AGAIN);
-    }
-}

@@ -2,8 +2,9 @@
 
 use std::{fs, time::Duration};
 
-use tidegate_proto::{key::format_fleet_key, seal::FleetKey};
+use tidegate_proto::{heartbeat::Order, key::format_fleet_key, seal::FleetKey};
 use tidegate_tests::{
+    edge::{SimulatedEdge, loopback_socket},
     programs::{Agent, Redirector, target_line},
     scene::Scene,
     wait::{SOON, eventually},
@@ -147,4 +148,37 @@ fn an_agent_survives_the_restart_of_its_redirector() {
     assert_eq!(edge["liveness"], "LIVENESS_UNCONFIRMED", "{edge}");
     agent.set_targets(&line(&scene.redirector));
     scene.redirector.until_liveness("edge-1", "UP");
+}
+
+#[test]
+fn what_would_be_sent_can_be_printed_and_is_not_sent() {
+    let redirector = Redirector::start();
+    let agent = joined(&redirector);
+    agent.set_viewers(77);
+    let printed = agent.print_once();
+    assert_eq!(
+        (&printed["viewers"], &printed["redirect_address"]),
+        (&77.into(), &"127.0.0.1".into())
+    );
+    assert_eq!(printed["name"], "edge-1", "{printed}");
+    let refused = redirector.metrics().sum("tidegate_datagrams_rejected_total", &[]);
+    assert_eq!(refused, 0.0, "a second session of the edge was seen");
+}
+
+#[test]
+fn an_ack_answers_its_heartbeat_and_tells_the_order() {
+    let redirector = Redirector::start();
+    let (socket, to) = (loopback_socket(), redirector.ports().heartbeat);
+    let mut edge = SimulatedEdge::new(redirector.key(), "edge-1");
+    for sequence in 1..=2 {
+        let ack = edge.ask(&socket, to, SOON).expect("an ack");
+        assert_eq!(ack.sequence, sequence);
+    }
+    redirector.until_liveness("edge-1", "UP");
+    assert_eq!(edge.ask(&socket, to, SOON).map(|ack| ack.order), Some(Order::Active));
+    let order = serde_json::json!({"edge": "edge-1"});
+    redirector.grpcurl().fleet("DrainEdge", &order).expect("drained");
+    let ack = edge.ask(&socket, to, SOON).expect("an ack");
+    assert!(matches!(ack.order, Order::Draining | Order::Drained), "{ack:?}");
+    assert!(ack.order_revision > 0 && ack.lease > Duration::ZERO, "{ack:?}");
 }

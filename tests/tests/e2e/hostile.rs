@@ -13,6 +13,7 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 use tidegate_proto::{
     datagram::{HEADER_LEN, Header, Kind},
+    heartbeat::{INTERVAL_MAX, Status},
     seal::FleetKey,
     wire,
 };
@@ -84,6 +85,9 @@ struct Forger {
 impl Forger {
     fn new(redirector: &Redirector, to: &UdpSocket, address: SocketAddr, seed: u64) -> Self {
         let mut real = SimulatedEdge::new(redirector.key(), "real");
+        // It sends no more by itself: it must neither be chosen nor fall silent meanwhile.
+        real.heartbeat.status = Status::Paused;
+        real.heartbeat.interval = INTERVAL_MAX;
         let stranger = SimulatedEdge::new(&FleetKey::random(), "stranger");
         let mut used = Vec::new();
         for _ in 0..4 {
@@ -268,7 +272,7 @@ fn a_flood_of_forgeries_costs_no_memory_and_no_edge() {
     assert_eq!(refused + lost, (WARM_UP + FLOOD) as f64, "one count each");
     assert!(end < warm + GROWTH_BYTES_MAX, "grew by {} bytes", end.saturating_sub(warm));
     assert_eq!(timeless(&scene.redirector), fleet);
-    assert_eq!(sent_to(&scene.redirector.get("/live/a")).split('-').next(), Some("edge"));
+    assert_eq!(sent_to(&scene.redirector.get("/live/a")), "edge-1");
     assert!(is_silent(&socket), "a stranger got an answer");
     let edge = scene.redirector.edge("edge-1").expect("known");
     assert_eq!(edge["liveness"], "LIVENESS_UP", "{edge}");
@@ -316,6 +320,7 @@ fn hostile_text_of_a_key_holder_stays_text_everywhere() {
     redirector.metrics();
     check_tidegatectl(&redirector);
     let log = redirector.output();
+    assert!(log.contains("{{7*7}}"), "the reason is in the audit log: {log:?}");
     assert!(!log.contains('\u{1b}') && !log.contains('\u{9b}'), "an escape in the log: {log:?}");
     let forged = log.lines().find(|line| line.starts_with("FORGED") || line.starts_with("red"));
     assert_eq!(forged, None, "a reason began a line of the log");
@@ -405,5 +410,21 @@ fn a_host_outside_the_allowed_ones_is_refused() {
             let refused = refused_since(&redirector, &before, 1);
             assert_eq!(refused, [("host_not_allowed".to_owned(), 1.0)].into(), "{host}");
         }
+    }
+}
+
+#[test]
+fn an_edge_that_sends_too_often_is_held_back_and_crowds_out_nobody() {
+    let scene = Scene::of(&["edge-1"]);
+    let socket = loopback_socket();
+    let mut busy = SimulatedEdge::new(scene.redirector.key(), "busy");
+    let before = scene.redirector.metrics();
+    for _ in 0..500 {
+        busy.beat(&socket, scene.redirector.ports().heartbeat);
+    }
+    let held = refused_since(&scene.redirector, &before, 200);
+    assert_eq!(held.keys().collect::<Vec<_>>(), ["too_frequent"], "{held:?}");
+    for name in ["edge-1", "busy"] {
+        scene.redirector.until_liveness(name, "UP");
     }
 }

@@ -10,11 +10,13 @@ use std::{
 };
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
+use rustix::process::Signal;
 use serde_json::json;
+use tidegate_proto::{key::format_fleet_key, seal::FleetKey};
 use tidegate_tests::{
     edge::{SimulatedEdge, loopback_socket},
     process::Process,
-    programs::{Redirector, redirector_that_ends},
+    programs::{Redirector, redirector_that_ends, write_secret},
     scene::{Scene, sent_to},
     wait::{SOON, eventually},
 };
@@ -116,10 +118,10 @@ fn a_second_process_on_one_data_dir_ends_and_names_the_first() {
 
 /// The flags of a redirector that could start, but for what a test adds.
 fn flags(home: &Path, data_dir: &Path) -> Vec<String> {
-    let key = tidegate_proto::seal::FleetKey::random();
+    let key = FleetKey::random();
     let keys = home.join("keys");
-    let line = tidegate_proto::key::format_fleet_key(&key);
-    tidegate_tests::programs::write_secret(&keys, &line);
+    let line = format_fleet_key(&key);
+    write_secret(&keys, &line);
     let mut flags: Vec<String> = ["heartbeat", "client", "admin", "ops"]
         .map(|part| format!("--{part}-listen=127.0.0.1:0"))
         .into();
@@ -240,6 +242,46 @@ fn walk(folder: &Path) -> Vec<PathBuf> {
         .map(|entry| entry.path())
         .flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] })
         .collect()
+}
+
+#[test]
+fn sighup_reads_the_keys_again_so_that_one_can_be_replaced_without_a_gap() {
+    let mut scene = Scene::of(&["edge-1"]);
+    let keys = scene.redirector.home().join("keys");
+    let old = scene.redirector.key().clone();
+    let new = FleetKey::random();
+    let reload = |redirector: &mut Redirector, keys_now: &[&FleetKey]| {
+        let lines: Vec<String> =
+            keys_now.iter().map(|key| format_fleet_key(key).to_string()).collect();
+        write_secret(&keys, &(lines.join("\n") + "\n"));
+        redirector.process().signal(Signal::HUP);
+    };
+    let of_new = SimulatedEdge::new(&new, "edge-2");
+    reload(&mut scene.redirector, &[&old, &new]);
+    scene.edges.with(|edges| edges.push(of_new));
+    scene.redirector.until_liveness("edge-2", "UP");
+    let known = scene.redirector.edge("edge-1").expect("the old key is still good");
+    assert_eq!(known["liveness"], "LIVENESS_UP", "{known}");
+
+    reload(&mut scene.redirector, &[&new]);
+    let refused = |redirector: &Redirector| {
+        let reason = [("reason", "unknown_key")];
+        redirector.metrics().sum("tidegate_datagrams_rejected_total", &reason)
+    };
+    let before = refused(&scene.redirector);
+    eventually(SOON, "the removed key is unknown", || match refused(&scene.redirector) {
+        now if now > before => Ok(()),
+        now => Err(format!("{now}")),
+    });
+    // Keys that cannot be read change nothing.
+    fs::write(&keys, "nonsense\n").expect("written");
+    scene.redirector.process().signal(Signal::HUP);
+    eventually(SOON, "the refusal is in the log", || {
+        let log = scene.redirector.output();
+        if log.contains("keys not read again") { Ok(()) } else { Err(log) }
+    });
+    let known = scene.redirector.edge("edge-2").expect("known");
+    assert_eq!(known["liveness"], "LIVENESS_UP", "{known}");
 }
 
 #[test]
