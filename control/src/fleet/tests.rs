@@ -308,3 +308,46 @@ async fn orders_that_wait_for_a_slow_store_are_bounded_and_heartbeats_go_on() {
     drop(leave);
     running.stop().await;
 }
+
+/// Rows that were on their way when a commit came are written behind it.
+struct Behind(MemoryStore, Vec<EdgeRow>);
+
+impl Store for Behind {
+    fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
+        self.0.commit(commit)?;
+        self.0.write_rows(&self.1, &[])
+    }
+    fn write_rows(&mut self, edges: &[EdgeRow], beats: &[BeatRow]) -> Result<(), StoreError> {
+        self.1.extend_from_slice(edges);
+        self.0.write_rows(edges, beats)
+    }
+    fn write_audit(&mut self, audit: &[AuditRow]) -> Result<(), StoreError> {
+        self.0.write_audit(audit)
+    }
+    fn forget(&mut self, edges: &[EdgeId]) -> Result<(), StoreError> {
+        self.0.forget(edges)
+    }
+    fn close(&mut self) -> Result<(), StoreError> {
+        self.0.close()
+    }
+}
+
+#[tokio::test]
+async fn a_forgotten_edge_leaves_no_row_behind() {
+    let store = MemoryStore::default();
+    let (memory, kept) = (Memory::default(), Box::new(Behind(store.clone(), Vec::new())));
+    let (fleet, running) = Fleet::start(Patience::default(), &memory, kept, Clock::start(), "test");
+    bring_up(&fleet, 1).await;
+    fleet.report(Report { goodbye: true, ..report(1, 3) }).expect("there is room");
+    let (mut changes, id) = (fleet.changes(), EdgeId([1; 16]));
+    let is_stored = || store.memory().edges.iter().any(|row| row.id == id);
+    let is_up = || fleet.published().fleet().get(id).is_some_and(|edge| edge.eligible);
+    while is_up() || !is_stored() {
+        // Each heartbeat of another edge is published, which is what this waits for.
+        fleet.report(report(2, 1)).expect("there is room");
+        changes.changed().await.expect("the writer runs");
+    }
+    fleet.order(order(Verb::Forget, "edge-1", "")).await.expect("forgotten");
+    running.stop().await;
+    assert!(!is_stored());
+}

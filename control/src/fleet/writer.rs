@@ -345,6 +345,7 @@ impl Writer {
             }
         }
         if result.is_ok() {
+            self.forget_again(&batch.entries);
             batch.inherited.iter().for_each(|row| self.registry.inheritance_saved(row));
         }
         if !batch.entries.is_empty() || !batch.inherited.is_empty() {
@@ -356,6 +357,18 @@ impl Writer {
                 Err(error) => Err(Refused::StoreFailed(error.to_string())),
             };
             self.reply(entry.call, outcome);
+        }
+    }
+
+    /// Rows of a forgotten edge may have been on their way behind the commit that removed them.
+    fn forget_again(&self, entries: &[Entry]) {
+        let forgotten = entries.iter().filter_map(|entry| match entry.plan {
+            Plan::Forget(id) => Some(id),
+            _ => None,
+        });
+        let forgotten: Vec<_> = forgotten.collect();
+        if !forgotten.is_empty() {
+            self.ask(Job::Forget(forgotten));
         }
     }
 
