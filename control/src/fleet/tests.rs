@@ -256,6 +256,42 @@ async fn a_stop_stores_what_was_reported_and_attempted_until_then() {
     assert_eq!(store.audit().len(), 1);
 }
 
+/// Breaks down altogether.
+struct Broken;
+
+impl Store for Broken {
+    fn commit(&mut self, _: &Commit) -> Result<(), StoreError> {
+        panic!("on purpose")
+    }
+    fn write_rows(&mut self, _: &[EdgeRow], _: &[BeatRow]) -> Result<(), StoreError> {
+        Ok(())
+    }
+    fn write_audit(&mut self, _: &[AuditRow]) -> Result<(), StoreError> {
+        Ok(())
+    }
+    fn forget(&mut self, _: &[EdgeId]) -> Result<(), StoreError> {
+        Ok(())
+    }
+    fn close(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn when_the_stores_thread_dies_drains_hold_and_the_failure_shows() {
+    let (memory, store) = (Memory::default(), Box::new(Broken));
+    let (fleet, running) =
+        Fleet::start(Patience::default(), &memory, store, Clock::start(), "test");
+    bring_up(&fleet, 1).await;
+    for _ in 0..2 {
+        let answer = fleet.order(order(Verb::Drain, "edge-1", "")).await;
+        assert!(matches!(answer, Err(Refused::StoreFailed(_))), "{answer:?}");
+    }
+    assert!(fleet.published().fleet().edges.iter().all(|edge| edge.cell.is_drained()));
+    assert!(fleet.figures().store_failed.load(Ordering::SeqCst));
+    running.stop().await;
+}
+
 /// Waits for leave before each commit.
 struct Slow(std::sync::mpsc::Receiver<()>);
 
