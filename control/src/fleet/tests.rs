@@ -256,6 +256,42 @@ async fn a_stop_stores_what_was_reported_and_attempted_until_then() {
     assert_eq!(store.audit().len(), 1);
 }
 
+/// Breaks down altogether.
+struct Broken;
+
+impl Store for Broken {
+    fn commit(&mut self, _: &Commit) -> Result<(), StoreError> {
+        panic!("on purpose")
+    }
+    fn write_rows(&mut self, _: &[EdgeRow], _: &[BeatRow]) -> Result<(), StoreError> {
+        Ok(())
+    }
+    fn write_audit(&mut self, _: &[AuditRow]) -> Result<(), StoreError> {
+        Ok(())
+    }
+    fn forget(&mut self, _: &[EdgeId]) -> Result<(), StoreError> {
+        Ok(())
+    }
+    fn close(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn when_the_stores_thread_dies_drains_hold_and_the_failure_shows() {
+    let (memory, store) = (Memory::default(), Box::new(Broken));
+    let (fleet, running) =
+        Fleet::start(Patience::default(), &memory, store, Clock::start(), "test");
+    bring_up(&fleet, 1).await;
+    for _ in 0..2 {
+        let answer = fleet.order(order(Verb::Drain, "edge-1", "")).await;
+        assert!(matches!(answer, Err(Refused::StoreFailed(_))), "{answer:?}");
+    }
+    assert!(fleet.published().fleet().edges.iter().all(|edge| edge.cell.is_drained()));
+    assert!(fleet.figures().store_failed.load(Ordering::SeqCst));
+    running.stop().await;
+}
+
 /// Waits for leave before each commit.
 struct Slow(std::sync::mpsc::Receiver<()>);
 
@@ -339,12 +375,15 @@ async fn a_forgotten_edge_leaves_no_row_behind() {
     let (fleet, running) = Fleet::start(Patience::default(), &memory, kept, Clock::start(), "test");
     bring_up(&fleet, 1).await;
     fleet.report(Report { goodbye: true, ..report(1, 3) }).expect("there is room");
-    let mut changes = fleet.changes();
-    while !fleet.published().fleet().eligible.is_empty() || store.memory().edges.is_empty() {
-        changes.changed().await.expect("the writer runs");
+    let (mut changes, id) = (fleet.changes(), EdgeId([1; 16]));
+    let is_stored = || store.memory().edges.iter().any(|row| row.id == id);
+    let is_up = || fleet.published().fleet().get(id).is_some_and(|edge| edge.eligible);
+    while is_up() || !is_stored() {
+        // Each heartbeat of another edge is published, which is what this waits for.
         fleet.report(report(2, 1)).expect("there is room");
+        changes.changed().await.expect("the writer runs");
     }
     fleet.order(order(Verb::Forget, "edge-1", "")).await.expect("forgotten");
     running.stop().await;
-    assert!(store.memory().edges.iter().all(|row| row.id != EdgeId([1; 16])));
+    assert!(!is_stored());
 }

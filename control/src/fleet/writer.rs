@@ -334,6 +334,9 @@ impl Writer {
 
     fn finish(&mut self, result: Result<(), StoreError>) {
         let Some(batch) = self.batch.take() else { return };
+        if self.keeper.jobs.is_closed() {
+            self.outlets.figures.store_failed.store(true, Ordering::Relaxed);
+        }
         let now = self.clock.now();
         for entry in &batch.entries {
             match &result {
