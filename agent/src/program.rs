@@ -46,7 +46,7 @@ Examples:
   Take no new viewers for a while:
     $ curl -X POST http://127.0.0.1:1938/pause
 
-Exit codes: 0 clean stop, 64 bad configuration, 1 start-up failure.";
+Exit codes: 0 clean stop, 64 bad configuration, 1 failure to start or to go on.";
 
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {

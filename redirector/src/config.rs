@@ -294,7 +294,7 @@ impl Config {
         self.redirect_scheme()?;
         networks("client.ignore_clients", &self.client.ignore_clients)?;
         networks("client.trusted_proxies", &self.client.trusted_proxies)?;
-        self.check_liveness()?;
+        self.check_figures()?;
         self.client.rtmp_app.iter().try_for_each(RtmpApp::check)?;
         if self.selection.policy != "least" {
             let known = "the policy this release has is least";
@@ -312,7 +312,7 @@ impl Config {
         Ok(())
     }
 
-    fn check_liveness(&self) -> Result<(), SettingsError> {
+    fn check_figures(&self) -> Result<(), SettingsError> {
         let liveness = &self.liveness;
         let within = |key: &str, value: f64, least: f64, most: f64| {
             if (least..=most).contains(&value) {
@@ -321,6 +321,10 @@ impl Config {
                 Err(refused(key, &value.to_string(), &format!("it is from {least} to {most}")))
             }
         };
+        let forget_secs = liveness.forget_after.as_secs_f64();
+        within("liveness.forget_after (in seconds)", forget_secs, 60.0, 1e9)?;
+        within("heartbeat.edges_max", self.heartbeat.edges_max.into(), 1.0, 1e7)?;
+        within("client.connections_max", self.client.connections_max.into(), 1.0, 1e7)?;
         within("liveness.suspect_intervals", liveness.suspect_intervals, 1.5, 100.0)?;
         let down_min = liveness.suspect_intervals;
         within("liveness.down_intervals", liveness.down_intervals, down_min, 1_000.0)?;
@@ -467,6 +471,9 @@ mod tests {
             ("[[client.rtmp_app]]\nredirect_scheme = \"ftp\"\n", "client.rtmp_app.redirect_scheme"),
             ("[selection]\npolicy = \"magic\"\n", "selection.policy"),
             ("[liveness]\npanic_share = 7.0\n", "liveness.panic_share"),
+            ("[liveness]\nforget_after = \"0s\"\n", "liveness.forget_after"),
+            ("[heartbeat]\nedges_max = 0\n", "heartbeat.edges_max"),
+            ("[client]\nconnections_max = 0\n", "client.connections_max"),
             ("[telemetry]\nlog_format = \"xml\"\n", "telemetry.log_format"),
             ("[ops]\nstop_delay = \"soon\"\n", "stop_delay"),
         ] {

@@ -125,11 +125,6 @@ impl Gate {
         self.sessions.drop_keys();
     }
 
-    /// Drops the sessions of edges that were removed, once nothing they sent can be replayed.
-    pub fn forget(&mut self, edges: &[EdgeId]) {
-        self.sessions.forget(edges);
-    }
-
     /// The keys in use.
     #[must_use]
     pub fn keys(&self) -> &KeyRing {

@@ -18,7 +18,7 @@ use tidegate_control::{
     registry::Report,
     snapshot::{AdminState, FleetView},
 };
-use tidegate_proto::{edge::EdgeId, heartbeat::Order, key::KeyRing};
+use tidegate_proto::{heartbeat::Order, key::KeyRing};
 use tokio::{
     sync::mpsc,
     time::{MissedTickBehavior, interval, sleep},
@@ -61,15 +61,6 @@ impl Listener for Fleet {
     }
 }
 
-/// A change that reaches the gate while it runs.
-#[derive(Debug)]
-pub enum Command {
-    /// Accept these keys from now on, and no others.
-    SetKeys(KeyRing),
-    /// The operator removed these edges.
-    Forget(Vec<EdgeId>),
-}
-
 /// The bound heartbeat port.
 #[derive(Debug)]
 pub struct Ingest {
@@ -98,7 +89,7 @@ impl Ingest {
         fleet: impl Listener,
         clock: Clock,
         figures: Arc<IngestFigures>,
-        mut commands: mpsc::Receiver<Command>,
+        mut new_keys: mpsc::Receiver<KeyRing>,
         shutdown: impl Future<Output = ()>,
     ) -> Gate {
         let mut socket = self.socket;
@@ -114,7 +105,7 @@ impl Ingest {
             tokio::select! {
                 biased;
                 () = &mut shutdown => return desk.gate,
-                Some(command) = commands.recv() => desk.obey(command),
+                Some(keys) = new_keys.recv() => desk.set_keys(keys),
                 _ = ticks.tick() => desk.tick(clock.now()),
                 readable = socket.readable() => {
                     if readable.is_err() || !desk.drain(&mut socket, clock) {
@@ -137,14 +128,10 @@ struct Desk<F> {
 }
 
 impl<F: Listener> Desk<F> {
-    fn obey(&mut self, command: Command) {
-        match command {
-            Command::SetKeys(keys) => {
-                self.figures.set_keys(&keys);
-                self.gate.set_keys(keys);
-            }
-            Command::Forget(edges) => self.gate.forget(&edges),
-        }
+    /// Accepts these keys from now on, and no others.
+    fn set_keys(&mut self, keys: KeyRing) {
+        self.figures.set_keys(&keys);
+        self.gate.set_keys(keys);
     }
 
     fn tick(&mut self, now: Now) {

@@ -34,7 +34,7 @@ Examples:
 
 SIGHUP reads the keys, tokens and certificates again. SIGTERM stops in good order, a second one at \
 once.
-Exit codes: 0 clean stop, 64 bad configuration, 1 start-up failure.";
+Exit codes: 0 clean stop, 64 bad configuration, 1 failure to start or to go on.";
 
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {

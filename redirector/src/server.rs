@@ -20,7 +20,7 @@ use tidegate_control::{
 use tidegate_proto::{
     admin::ListEdgesResponse,
     key::{KeyRing, SendKey},
-    secret_file,
+    secret_file::{self, SecretFileError},
 };
 use tokio::{
     signal::unix::Signal,
@@ -35,7 +35,7 @@ use crate::{
     front::{Front, FrontFigures, Limits as FrontLimits},
     gate::{AllowedHosts, Entropy, Gate, Limits as GateLimits, Rules as GateRules},
     http::{self, Clients},
-    ingest::{Command, Ingest},
+    ingest::Ingest,
     metrics::{Metrics, Sources},
     ops::{self, Ops, OpsAccess, Readiness},
     own,
@@ -116,8 +116,13 @@ impl KeysFile {
     }
 
     fn read(&self) -> Result<KeyRing, String> {
-        let text = secret_file::read(&self.path)
-            .map_err(|error| format!("heartbeat.keys_file: {error}"))?;
+        let text = secret_file::read(&self.path).map_err(|error| {
+            let hint = match &error {
+                SecretFileError::Unreadable { .. } => "; `tidegatectl key generate` makes a key",
+                _ => "",
+            };
+            format!("heartbeat.keys_file: {error}{hint}")
+        })?;
         KeyRing::parse(&text, self.allow_weak)
             .map_err(|error| format!("heartbeat.keys_file: {}, {error}", self.path.display()))
     }
@@ -325,11 +330,11 @@ async fn raised(mut flag: watch::Receiver<bool>) {
     let _ = flag.wait_for(|raised| *raised).await;
 }
 
-async fn reload_files(keys: &KeysFile, reload: &admin::Reload, gate: &mpsc::Sender<Command>) {
+async fn reload_files(keys: &KeysFile, reload: &admin::Reload, gate: &mpsc::Sender<KeyRing>) {
     match keys.read() {
         Ok(ring) => {
             tracing::info!(keys = ?ring.ids().collect::<Vec<_>>(), "keys read again");
-            let _ = gate.send(Command::SetKeys(ring)).await;
+            let _ = gate.send(ring).await;
         }
         Err(error) => tracing::error!(%error, "keys not read again; the old ones stay"),
     }

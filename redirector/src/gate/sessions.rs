@@ -58,7 +58,6 @@ pub(super) struct Session {
     heard: Duration,
     /// The sender's clock less ours, if that datagram failed freshness.
     offset_ms: Option<i64>,
-    forgotten: bool,
     /// Handed from session to session, so that a new one gains nothing.
     pace: Bucket,
 }
@@ -87,7 +86,6 @@ impl Session {
         self.window.accept(header.sequence)?;
         self.heard = now.monotonic;
         self.offset_ms = offset_ms;
-        self.forgotten = false;
         if !self.pace.take(PACE, now.monotonic) {
             return Err(Reject::TooFrequent);
         }
@@ -127,7 +125,6 @@ impl Sessions {
                 begun_unix_ms: mark.session.start_unix_ms(),
                 heard: now.monotonic,
                 offset_ms: None,
-                forgotten: false,
                 pace: Bucket::full(PACE),
             };
             (mark.id, session)
@@ -166,28 +163,15 @@ impl Sessions {
             begun_unix_ms: header.sent_at_unix_ms,
             heard: now.monotonic,
             offset_ms: None,
-            forgotten: false,
             pace,
         };
         self.by_edge.insert(header.edge_id(), session);
         Ok(())
     }
 
-    /// The operator forgot these edges. Their marks stay until nothing they sent can be replayed.
-    pub(super) fn forget(&mut self, edges: &[EdgeId]) {
-        for edge in edges {
-            if let Some(session) = self.by_edge.get_mut(edge) {
-                session.forgotten = true;
-            }
-        }
-    }
-
     /// Drops sessions that nobody needs any more.
     pub(super) fn prune(&mut self, now: Now) {
-        self.by_edge.retain(|_, session| {
-            let kept = if session.forgotten { SILENCE } else { KEPT };
-            !session.was_silent(now, kept)
-        });
+        self.by_edge.retain(|_, session| !session.was_silent(now, KEPT));
     }
 
     /// Keys are derived anew, so that none outlives its removal from the ring.

@@ -41,7 +41,7 @@ struct Port {
     addr: SocketAddr,
     figures: Arc<IngestFigures>,
     reports: Arc<Mutex<Vec<Report>>>,
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<KeyRing>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Gate>,
 }
@@ -152,7 +152,7 @@ async fn exchanged_keys_hold_at_once() {
     let to = (Ipv4Addr::LOCALHOST, port.addr.port()).into();
     ask(&edge, to, &key(), 1).await;
     let other = FleetKey::from_bytes([8; 32]);
-    let change = Command::SetKeys(ring(other.clone()));
+    let change = ring(other.clone());
     port.commands.send(change).await.expect("it runs");
     edge.send_to(&heartbeat(&key(), 2), to).await.expect("loopback takes it");
     ask(&edge, to, &other, 3).await;

@@ -28,8 +28,6 @@ enum Step {
     Flip(usize, usize),
     /// Time passes.
     Wait(u64),
-    /// The operator forgets an edge.
-    Forget(usize),
     /// The receiver restarts with the marks it had stored.
     Crash,
 }
@@ -43,7 +41,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         12 => (0usize..1_000).prop_map(Step::Arrive),
         2 => (0usize..1_000, 0usize..10_000).prop_map(|(n, bit)| Step::Flip(n, bit)),
         4 => prop_oneof![0u64..5_000, 20_000u64..70_000].prop_map(Step::Wait),
-        1 => agent.prop_map(Step::Forget),
         1 => Just(Step::Crash),
     ];
     prop::collection::vec(step, 1..200)
@@ -86,7 +83,6 @@ impl World {
                 self.now_ms += ms;
                 self.gate.tick(self.now());
             }
-            Step::Forget(agent) => self.gate.forget(&[self.agents[agent].edge]),
             Step::Crash => {
                 self.gate = gate();
                 let marks: Vec<_> = self.marks.values().copied().collect();
