@@ -4,6 +4,7 @@ use std::{net::Ipv4Addr, sync::Mutex};
 
 use tidegate_proto::{
     datagram::{Header, Kind, SessionId, parse},
+    edge::EdgeId,
     heartbeat::{Ack, Heartbeat},
     seal::FleetKey,
 };
