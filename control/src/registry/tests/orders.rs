@@ -1,0 +1,140 @@
+//! Orders and the names they go by.
+
+use super::*;
+
+#[test]
+fn an_edge_with_an_order_is_never_forgotten() {
+    let mut world = World::new();
+    world.up(&[1]);
+    world.order(Verb::Drain, "edge-1").expect("it is known");
+    world.pass(secs(40), &[]);
+    world.now.monotonic += secs(48 * 3600);
+    assert!(world.registry.tick(world.now).is_empty());
+    assert_eq!(world.view(1).admin_state, AdminState::Draining);
+}
+
+#[test]
+fn an_edge_is_not_forgotten_while_its_drain_is_on_its_way_to_the_store() {
+    let mut world = World::new();
+    world.up(&[1]);
+    world.pass(secs(40), &[]);
+    let drain = request(Verb::Drain, "edge-1");
+    let plan = world.registry.plan(&drain, world.now).expect("it is known");
+    world.registry.block(plan.edge());
+    world.now.monotonic += secs(48 * 3600);
+    assert!(world.registry.tick(world.now).is_empty());
+    world.registry.apply(&plan);
+    assert_eq!(world.view(1).admin_state, AdminState::Draining);
+}
+
+#[test]
+fn intent_and_health_do_not_touch_each_other() {
+    let mut world = World::new();
+    world.up(&[1]);
+    world.order(Verb::Drain, "edge-1").expect("it is known");
+    world.session = 2;
+    world.up(&[1]);
+    let view = world.view(1);
+    assert_eq!((view.admin_state, view.liveness), (AdminState::Draining, Liveness::Up));
+    assert!(!view.eligible);
+    let etag = view.etag();
+    world.pass(secs(60), &[]);
+    assert_eq!(world.view(1).etag(), etag, "only orders change the etag");
+    world.order(Verb::Undrain, "edge-1").expect("it is known");
+    assert_eq!(world.liveness(1), Liveness::Down, "an order does not change health");
+    assert_ne!(world.view(1).etag(), etag);
+}
+
+#[test]
+fn drained_takes_two_empty_reports_after_the_order() {
+    let mut world = World::new();
+    let viewers = |n| move |report: &mut Report| report.heartbeat.load.viewers = n;
+    (0..3).for_each(|_| world.hear_with(1, viewers(Some(0))));
+    world.order(Verb::Drain, "edge-1").expect("it is known");
+    assert_eq!(world.view(1).admin_state, AdminState::Draining);
+    world.hear_with(1, viewers(None));
+    world.hear_with(1, viewers(Some(0)));
+    assert_eq!(world.view(1).admin_state, AdminState::Draining);
+    world.hear_with(1, viewers(Some(0)));
+    assert_eq!(world.view(1).admin_state, AdminState::Drained);
+    world.hear_with(1, viewers(Some(1)));
+    assert_eq!(world.view(1).admin_state, AdminState::Draining);
+}
+
+#[test]
+fn orders_answer_for_their_arguments() {
+    let mut world = World::new();
+    world.up(&[1]);
+    let refused = |world: &mut World, request: &Request| {
+        world.registry.plan(request, world.now).expect_err("to be refused")
+    };
+    let unknown = request(Verb::Drain, "edge-9");
+    assert!(matches!(refused(&mut world, &unknown), Refused::UnknownEdge(_)));
+    let stale = Request { etag: "77".into(), ..request(Verb::Drain, "edge-1") };
+    assert!(matches!(refused(&mut world, &stale), Refused::StaleEtag { .. }));
+    let live = request(Verb::Forget, "edge-1");
+    assert!(matches!(refused(&mut world, &live), Refused::NotForgettable(_)));
+
+    let by_uuid = world.order(Verb::Drain, &id(1).to_string()).expect("a UUID names it too");
+    assert!(matches!(by_uuid, Plan::Set(_)));
+    assert_eq!(world.order(Verb::Drain, "EDGE-1"), Ok(Plan::Holds(id(1))));
+    world.pass(secs(40), &[]);
+    let drained = request(Verb::Forget, "edge-1");
+    assert!(matches!(refused(&mut world, &drained), Refused::NotForgettable(_)));
+    world.order(Verb::Undrain, "edge-1").expect("it is known");
+    assert_eq!(world.order(Verb::Forget, "edge-1"), Ok(Plan::Forget(id(1))));
+    assert!(world.registry.is_empty());
+}
+
+#[test]
+fn of_two_live_edges_with_one_name_the_newer_gets_no_viewers() {
+    let mut world = World::new();
+    let clone = |report: &mut Report| report.heartbeat.name = "edge-1".parse().ok();
+    world.up(&[1]);
+    world.now.unix_ms += 1;
+    world.hear_with(2, clone);
+    world.hear_with(2, clone);
+    let newer = world.view(2);
+    assert!(!newer.eligible && world.view(1).eligible);
+    assert_eq!(newer.reason.as_ref().map(|r| r.code.as_str()), Some("duplicate_name"));
+    let said = world.order(Verb::Drain, "edge-1").expect_err("ambiguous").to_string();
+    assert!(said.contains(&id(1).to_string()) && said.contains(&id(2).to_string()), "{said}");
+    world.hear_with(1, |report| report.goodbye = true);
+    assert!(world.view(2).eligible, "the name is free again");
+}
+
+#[test]
+fn a_new_uuid_inherits_the_order_of_a_dead_one_by_name_and_only_once() {
+    let mut world = World::new();
+    let rebuilt = |report: &mut Report| report.heartbeat.name = "edge-1".parse().ok();
+    world.up(&[1]);
+    world.order(Verb::Drain, "edge-1").expect("it is known");
+    world.hear_with(1, |report| report.goodbye = true);
+    world.hear_with(2, rebuilt);
+    world.hear_with(2, rebuilt);
+    assert_eq!(world.view(2).admin_state, AdminState::Draining);
+    assert!(world.view(2).cell.is_drained());
+    let inherited = world.registry.take_inherited();
+    assert_eq!(inherited.iter().map(|row| row.id).collect::<Vec<_>>(), [id(2)]);
+
+    world.order(Verb::Undrain, &id(2).to_string()).expect("it is known");
+    world.hear_with(2, rebuilt);
+    world.pass(secs(3), &[]);
+    assert_eq!(world.view(2).admin_state, AdminState::Active);
+    assert_eq!(world.view(1).admin_state, AdminState::Draining, "its own drain is not lost");
+}
+
+#[test]
+fn an_order_inherited_while_an_older_one_was_being_stored_stands() {
+    let mut world = World::new();
+    world.up(&[1, 2]);
+    world.order(Verb::Drain, "edge-1").expect("it is known");
+    world.hear_with(1, |report| report.goodbye = true);
+    let plan = world.registry.plan(&request(Verb::Drain, "edge-2"), world.now).expect("known");
+    world.hear_with(2, |report| report.heartbeat.name = "edge-1".parse().ok());
+    let plan_revision = 2;
+    let etag = world.view(2).etag();
+    assert_ne!(etag, plan_revision.to_string());
+    world.registry.apply(&plan);
+    assert_eq!(world.view(2).etag(), etag, "memory holds what the store will hold");
+}
