@@ -15,23 +15,15 @@ use super::*;
 use crate::{
     order::{Principal, Verb},
     pick::{Wanted, pick},
-    store::{BeatRow, Commit, EdgeRow, MemoryStore, Seen, StoreError},
+    store::{BeatRow, Commit, EdgeRow, MemoryStore, OrderRow, Seen, StoreError},
 };
 
-/// Keeps nothing; fails when told to.
-#[derive(Default)]
-struct Paper {
-    torn: Arc<AtomicBool>,
-    commits: Arc<std::sync::Mutex<Vec<Commit>>>,
-}
+/// Keeps nothing and does this at each commit.
+struct OnCommit<F>(F);
 
-impl Store for Paper {
-    fn commit(&mut self, commit: &Commit) -> Result<(), StoreError> {
-        if self.torn.load(Ordering::SeqCst) {
-            return Err(StoreError("the disk is full".into()));
-        }
-        self.commits.lock().expect("not poisoned").push(commit.clone());
-        Ok(())
+impl<F: FnMut() -> Result<(), StoreError> + Send> Store for OnCommit<F> {
+    fn commit(&mut self, _: &Commit) -> Result<(), StoreError> {
+        self.0()
     }
     fn write_rows(&mut self, _: &[EdgeRow], _: &[BeatRow]) -> Result<(), StoreError> {
         Ok(())
@@ -47,7 +39,7 @@ impl Store for Paper {
     }
 }
 
-fn start(store: Paper) -> (Fleet, Running) {
+fn start(store: impl Store + 'static) -> (Fleet, Running) {
     let memory = Memory::default();
     Fleet::start(Patience::default(), &memory, Box::new(store), Clock::start(), "test")
 }
@@ -87,7 +79,7 @@ fn order(verb: Verb, edge: &str, request_id: &str) -> Request {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_drain_is_answered_no_pick_yields_the_edge() {
-    let (fleet, running) = start(Paper::default());
+    let (fleet, running) = start(MemoryStore::default());
     bring_up(&fleet, 2).await;
     let stop = Arc::new(AtomicBool::new(false));
     // Answered is raised between the drain's answer and the undrain: a pick that begins and ends
@@ -136,15 +128,14 @@ async fn after_a_drain_is_answered_no_pick_yields_the_edge() {
 
 #[tokio::test]
 async fn a_repeated_request_id_gets_the_first_answer_and_changes_nothing() {
-    let store = Paper::default();
-    let commits = Arc::clone(&store.commits);
-    let (fleet, running) = start(store);
+    let store = MemoryStore::default();
+    let (fleet, running) = start(store.clone());
     bring_up(&fleet, 2).await;
     let first = fleet.order(order(Verb::Drain, "edge-1", "r1")).await.expect("drained");
     fleet.order(order(Verb::Undrain, "edge-1", "r2")).await.expect("undrained");
     let again = fleet.order(order(Verb::Drain, "edge-1", "r1")).await.expect("answered");
     assert_eq!(first, again);
-    assert_eq!(commits.lock().expect("not poisoned").len(), 2);
+    assert_eq!((store.memory().revision, store.memory().requests.len()), (2, 2));
     for same in ["EDGE-1", &first.edge_id, &first.edge_id.replace('-', "")] {
         let again = fleet.order(order(Verb::Drain, same, "r1")).await;
         assert_eq!(again.as_ref(), Ok(&first), "{same}");
@@ -158,12 +149,11 @@ async fn a_repeated_request_id_gets_the_first_answer_and_changes_nothing() {
 
 #[tokio::test]
 async fn when_the_store_fails_a_drain_holds_in_memory_and_an_undrain_is_refused() {
-    let store = Paper::default();
-    let torn = Arc::clone(&store.torn);
-    let (fleet, running) = start(store);
+    let store = MemoryStore::default();
+    let (fleet, running) = start(store.clone());
     bring_up(&fleet, 2).await;
     fleet.order(order(Verb::Drain, "edge-1", "")).await.expect("drained");
-    torn.store(true, Ordering::SeqCst);
+    store.fail("the disk is full");
     for _ in 0..2 {
         let failed = fleet.order(order(Verb::Drain, "edge-2", "r")).await;
         assert!(matches!(failed, Err(Refused::StoreFailed(_))), "a retry is no success");
@@ -178,18 +168,15 @@ async fn when_the_store_fails_a_drain_holds_in_memory_and_an_undrain_is_refused(
 
 #[tokio::test]
 async fn every_attempt_at_an_order_is_recorded_with_what_came_of_it() {
-    let store = Paper::default();
-    let commits = Arc::clone(&store.commits);
-    let (fleet, running) = start(store);
+    let store = MemoryStore::default();
+    let (fleet, running) = start(store.clone());
     bring_up(&fleet, 1).await;
     fleet.order(order(Verb::Drain, "edge-1", "r1")).await.expect("drained");
     running.stop().await;
-    let commits = commits.lock().expect("not poisoned");
-    let audit = &commits[0].audit[0];
+    let audit = &store.audit()[0];
     assert_eq!((audit.before.as_str(), audit.after.as_str()), ("ACTIVE", "DRAINING"));
     assert_eq!((audit.result.as_str(), audit.method.as_str()), ("ok", "DrainEdge"));
-    assert_eq!(commits[0].requests.len(), 1);
-    assert_eq!(commits[0].revision, 1);
+    assert_eq!((store.memory().revision, store.memory().requests.len()), (1, 1));
 }
 
 /// A machine was drained, went away, and is back under its name with another UUID.
@@ -208,15 +195,15 @@ async fn rebuild(fleet: &Fleet) -> String {
 
 #[tokio::test]
 async fn an_inherited_drain_is_stored_and_recorded() {
-    let store = Paper::default();
-    let commits = Arc::clone(&store.commits);
-    let (fleet, running) = start(store);
+    let store = MemoryStore::default();
+    let (fleet, running) = start(store.clone());
     bring_up(&fleet, 1).await;
     let heir = rebuild(&fleet).await;
     fleet.order(order(Verb::Drain, &heir, "")).await.expect("it holds already");
-    let commits = commits.lock().expect("not poisoned").clone();
-    assert_eq!(commits.len(), 2, "the inherited order is durable before a drain is found to hold");
-    let audit = &commits[1].audit[0];
+    let stored = store.memory().orders;
+    let is_stored = |row: &OrderRow| row.id.to_string() == heir && row.order.is_some();
+    assert!(stored.iter().any(is_stored), "durable before a drain is found to hold");
+    let audit = &store.audit()[1];
     assert_eq!((audit.method.as_str(), audit.reason.as_str()), ("InheritDrain", "test"));
     assert!(audit.edge.contains(&heir));
     running.stop().await;
@@ -224,12 +211,11 @@ async fn an_inherited_drain_is_stored_and_recorded() {
 
 #[tokio::test]
 async fn an_inherited_drain_that_could_not_be_stored_is_not_answered_as_durable() {
-    let store = Paper::default();
-    let torn = Arc::clone(&store.torn);
-    let (fleet, running) = start(store);
+    let store = MemoryStore::default();
+    let (fleet, running) = start(store.clone());
     bring_up(&fleet, 1).await;
     fleet.order(order(Verb::Drain, "edge-1", "")).await.expect("drained");
-    torn.store(true, Ordering::SeqCst);
+    store.fail("the disk is full");
     let heir = rebuild(&fleet).await;
     let answer = fleet.order(order(Verb::Drain, &heir, "")).await;
     assert!(matches!(answer, Err(Refused::StoreFailed(_))), "{answer:?}");
@@ -256,32 +242,9 @@ async fn a_stop_stores_what_was_reported_and_attempted_until_then() {
     assert_eq!(store.audit().len(), 1);
 }
 
-/// Breaks down altogether.
-struct Broken;
-
-impl Store for Broken {
-    fn commit(&mut self, _: &Commit) -> Result<(), StoreError> {
-        panic!("on purpose")
-    }
-    fn write_rows(&mut self, _: &[EdgeRow], _: &[BeatRow]) -> Result<(), StoreError> {
-        Ok(())
-    }
-    fn write_audit(&mut self, _: &[AuditRow]) -> Result<(), StoreError> {
-        Ok(())
-    }
-    fn forget(&mut self, _: &[EdgeId]) -> Result<(), StoreError> {
-        Ok(())
-    }
-    fn close(&mut self) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn when_the_stores_thread_dies_drains_hold_and_the_failure_shows() {
-    let (memory, store) = (Memory::default(), Box::new(Broken));
-    let (fleet, running) =
-        Fleet::start(Patience::default(), &memory, store, Clock::start(), "test");
+    let (fleet, running) = start(OnCommit(|| panic!("on purpose")));
     bring_up(&fleet, 1).await;
     for _ in 0..2 {
         let answer = fleet.order(order(Verb::Drain, "edge-1", "")).await;
@@ -292,33 +255,11 @@ async fn when_the_stores_thread_dies_drains_hold_and_the_failure_shows() {
     running.stop().await;
 }
 
-/// Waits for leave before each commit.
-struct Slow(std::sync::mpsc::Receiver<()>);
-
-impl Store for Slow {
-    fn commit(&mut self, _: &Commit) -> Result<(), StoreError> {
-        self.0.recv().map_err(|_| StoreError("nobody gave leave".into()))
-    }
-    fn write_rows(&mut self, _: &[EdgeRow], _: &[BeatRow]) -> Result<(), StoreError> {
-        Ok(())
-    }
-    fn write_audit(&mut self, _: &[AuditRow]) -> Result<(), StoreError> {
-        Ok(())
-    }
-    fn forget(&mut self, _: &[EdgeId]) -> Result<(), StoreError> {
-        Ok(())
-    }
-    fn close(&mut self) -> Result<(), StoreError> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn orders_that_wait_for_a_slow_store_are_bounded_and_heartbeats_go_on() {
     let (leave, wanted) = std::sync::mpsc::sync_channel(1);
-    let (memory, store) = (Memory::default(), Box::new(Slow(wanted)));
-    let (fleet, running) =
-        Fleet::start(Patience::default(), &memory, store, Clock::start(), "test");
+    let wait = move || wanted.recv().map_err(|_| StoreError("nobody gave leave".into()));
+    let (fleet, running) = start(OnCommit(wait));
     bring_up(&fleet, 2).await;
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..4 * CALLS_MAX {
@@ -371,8 +312,7 @@ impl Store for Behind {
 #[tokio::test]
 async fn a_forgotten_edge_leaves_no_row_behind() {
     let store = MemoryStore::default();
-    let (memory, kept) = (Memory::default(), Box::new(Behind(store.clone(), Vec::new())));
-    let (fleet, running) = Fleet::start(Patience::default(), &memory, kept, Clock::start(), "test");
+    let (fleet, running) = start(Behind(store.clone(), Vec::new()));
     bring_up(&fleet, 1).await;
     fleet.report(Report { goodbye: true, ..report(1, 3) }).expect("there is room");
     let (mut changes, id) = (fleet.changes(), EdgeId([1; 16]));
