@@ -28,7 +28,7 @@ pub use self::orders::Plan;
 use self::{edge::Edge, silence::Silence};
 use crate::{
     clock::Now,
-    snapshot::{Estimates, FleetView, Liveness},
+    snapshot::{FleetView, Liveness},
     store::{BeatRow, EdgeRow, Memory, OrderRow},
 };
 
@@ -114,7 +114,6 @@ pub struct Registry {
     /// Orders that came to an edge through its name and are not stored yet.
     inherited: Vec<OrderRow>,
     places: view::Places,
-    estimates: Estimates,
     publication: u64,
     /// Whether the published view is out of date.
     stale: bool,
@@ -136,7 +135,6 @@ impl Registry {
             changed: HashSet::new(),
             inherited: Vec::new(),
             places: view::Places::default(),
-            estimates: Estimates::default(),
             publication: 0,
             stale: true,
         };

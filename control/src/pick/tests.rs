@@ -2,37 +2,19 @@ use std::collections::HashMap;
 
 use rand::{SeedableRng, rngs::SmallRng};
 use tidegate_proto::{
-    edge::{Capacity, EdgeId, Endpoint, Labels},
+    edge::{Capacity, Endpoint},
     heartbeat::Load,
 };
 
 use super::*;
-use crate::snapshot::{AdminState, Estimates, Liveness};
+use crate::{admin::sample, snapshot::Estimates};
 
 fn edge(n: u8) -> EdgeView {
     EdgeView {
-        id: EdgeId([n; 16]),
-        name: format!("edge-{n}").parse().expect("a name"),
-        redirect_address: format!("10.0.0.{n}").parse().expect("an address"),
-        endpoints: Vec::new(),
-        labels: Labels::new(),
         capacity: Capacity { viewers: Some(100), bandwidth_bps: None },
-        weight: 1.0,
-        admin_state: AdminState::Active,
-        liveness: Liveness::Up,
-        reason: None,
-        paused: false,
-        eligible: true,
         load: Load { viewers: Some(0), ..Load::default() },
-        handed_at_report: 0,
-        last_heartbeat_unix_ms: 1,
-        first_heard_unix_ms: 1,
         fresh_until: Duration::MAX,
-        lease: Duration::from_secs(8),
-        order: None,
-        order_revision: 0,
-        agent_version: String::new(),
-        cell: Arc::default(),
+        ..sample::edge(n, &format!("edge-{n}"))
     }
 }
 

@@ -60,7 +60,6 @@ pub(super) fn build(registry: &mut Registry, now: Now) -> Arc<FleetView> {
         fleet.edges.push(view);
     }
     fleet.estimates = figures.estimates();
-    registry.estimates = fleet.estimates;
     Arc::new(fleet)
 }
 
