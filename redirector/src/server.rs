@@ -128,6 +128,31 @@ impl KeysFile {
     }
 }
 
+/// What the configuration and its files come to. Read once, since text keys take long to stretch.
+struct Checked {
+    ring: KeyRing,
+    rules: GateRules,
+    /// What could be better.
+    notes: Vec<String>,
+}
+
+impl Checked {
+    fn read(config: &Config) -> Result<Self, StartError> {
+        let ring = KeysFile::of(config).read().map_err(StartError::Configuration)?;
+        let rules = gate_rules(config)?;
+        admin::check(&admin_settings(config)?).map_err(StartError::Configuration)?;
+        telemetry::check(&config.telemetry.log, &config.telemetry.otlp_endpoint).map_err(bad)?;
+        let mut notes = Vec::new();
+        if ring.is_weak() {
+            notes.push("a text key can be guessed from one captured datagram; replace it".into());
+        }
+        if !config.client.rtmp_app.is_empty() {
+            notes.push("client.rtmp_app is read, but RTMP clients are not answered yet".into());
+        }
+        Ok(Self { ring, rules, notes })
+    }
+}
+
 /// A server whose listeners are all bound.
 pub struct Server {
     stop_delay: Duration,
@@ -151,35 +176,25 @@ pub struct Server {
 impl Server {
     /// Checks every file that the configuration names. Returns what could be better.
     pub fn check(config: &Config) -> Result<Vec<String>, StartError> {
-        let ring = KeysFile::of(config).read().map_err(StartError::Configuration)?;
-        gate_rules(config)?;
-        admin::check(&admin_settings(config)?).map_err(StartError::Configuration)?;
-        telemetry::check(&config.telemetry.log, &config.telemetry.otlp_endpoint).map_err(bad)?;
-        let mut notes = Vec::new();
-        if ring.is_weak() {
-            notes.push("a text key can be guessed from one captured datagram; replace it".into());
-        }
-        if !config.client.rtmp_app.is_empty() {
-            notes.push("client.rtmp_app is read, but RTMP clients are not answered yet".into());
-        }
-        Ok(notes)
+        Checked::read(config).map(|checked| checked.notes)
     }
 
     /// Opens the store and binds every listener, heartbeats before clients.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
-        for note in Self::check(&config)? {
+        let Checked { ring, rules, notes } = Checked::read(&config)?;
+        for note in notes {
             tracing::warn!("{note}");
         }
         let clock = Clock::start();
         let readiness = Arc::new(Readiness::default());
         let keys_file = KeysFile::of(&config);
-        let ring = keys_file.read().map_err(StartError::Configuration)?;
         let ingest = Ingest::bind(config.heartbeat_address().map_err(bad)?).map_err(failed)?;
         let clients_front =
             Front::bind(&config.client_addresses().map_err(bad)?).map_err(failed)?;
         let ops_front = Front::bind(&[config.ops_address().map_err(bad)?]).map_err(failed)?;
 
-        let (fleet, writer, gate) = open_fleet(&config, clock, ring).await?;
+        let (fleet, writer, gate) =
+            open_fleet(&config, clock, Gate::new(ring, rules, Entropy::random())).await?;
         readiness.set_store_open(true);
         readiness.set_snapshot_loaded(true);
 
@@ -361,7 +376,7 @@ fn client_limits(config: &Config) -> FrontLimits {
 async fn open_fleet(
     config: &Config,
     clock: Clock,
-    ring: KeyRing,
+    mut gate: Gate,
 ) -> Result<(Fleet, Running, Gate), StartError> {
     let data_dir = PathBuf::from(&config.data_dir);
     let unix_ms = clock.now().unix_ms;
@@ -370,7 +385,6 @@ async fn open_fleet(
     for note in &opened.notes {
         tracing::warn!("{note}");
     }
-    let mut gate = Gate::new(ring, gate_rules(config)?, Entropy::random());
     gate.resume(&opened.memory.beats, clock.now());
     let (fleet, writer) =
         Fleet::start(config.patience(), &opened.memory, opened.store, clock, &redirector_name());
