@@ -4,6 +4,7 @@
 //! It never reads a socket and never takes a host, a scheme or a port from what the client sent:
 //! the target goes behind the edge's own origin, byte for byte.
 
+pub mod connect;
 mod error;
 pub mod kind;
 mod loadbalancer;

@@ -21,6 +21,7 @@ use hyper::body::Incoming;
 use rustix::process::{Resource, getrlimit};
 use tidegate_proto::edge::Scheme;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpSocket, TcpStream},
     sync::{Semaphore, watch},
     task::JoinSet,
@@ -48,6 +49,33 @@ pub struct Reached {
     /// What is spoken.
     pub scheme: Scheme,
 }
+
+/// What serves the connections of a front, by what is spoken on them.
+#[derive(Clone)]
+pub struct Services {
+    /// HTTP/1.1, plain or inside TLS.
+    pub http: Routes,
+    /// RTMP, plain or inside TLS; none: such connections are closed.
+    pub rtmp: Option<RtmpService>,
+}
+
+/// What speaks RTMP with a client. Its future is dropped when the connection is to end at once.
+pub type RtmpService = BoxCloneSyncService<RtmpConnection, (), Infallible>;
+
+/// A client's connection on which the first byte was RTMP's; nothing of it is taken away.
+pub struct RtmpConnection {
+    /// The bytes, in the clear.
+    pub stream: Box<dyn Duplex>,
+    /// How the client came; the scheme is `rtmp` or `rtmps`.
+    pub reached: Reached,
+    /// True once the front stops.
+    pub stopping: watch::Receiver<bool>,
+}
+
+/// Both directions of a connection, whatever carries them.
+pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
 
 /// What a front allows.
 #[derive(Debug, Clone, Copy)]
@@ -121,7 +149,7 @@ pub struct Front {
 
 /// What every connection of a front needs.
 struct Shared {
-    routes: Routes,
+    services: Services,
     limits: Limits,
     figures: Arc<FrontFigures>,
     places: Arc<Semaphore>,
@@ -147,7 +175,7 @@ impl Front {
     /// at most `grace`, and drops what is left. Dropping the future ends everything at once.
     pub async fn run(
         self,
-        routes: Routes,
+        services: Services,
         limits: Limits,
         figures: Arc<FrontFigures>,
         stop: impl Future<Output = ()>,
@@ -156,7 +184,7 @@ impl Front {
         let (stage, stopping) = watch::channel(false);
         let places = Arc::new(Semaphore::new(limits.connections_max));
         let shared =
-            Arc::new(Shared { routes, limits, figures, places: Arc::clone(&places), stopping });
+            Arc::new(Shared { services, limits, figures, places: Arc::clone(&places), stopping });
         let mut accepting = JoinSet::new();
         for (listener, address) in self.listeners {
             accepting.spawn(accept(listener, address.port(), Arc::clone(&shared)));

@@ -30,11 +30,11 @@ use tokio::{
 pub use crate::tasks::Ended;
 use crate::{
     answer::Rules as AnswerRules,
+    clients::{Clients, http},
     config::{self, Config},
     figures::IngestFigures,
-    front::{Front, FrontFigures, Limits as FrontLimits},
+    front::{Front, FrontFigures, Limits as FrontLimits, Services},
     gate::{AllowedHosts, Entropy, Gate, Limits as GateLimits, Rules as GateRules},
-    http::{self, Clients},
     ingest::Ingest,
     metrics::{Metrics, Sources},
     ops::{self, Ops, OpsAccess, Readiness},
@@ -145,9 +145,6 @@ impl Checked {
         let mut notes = Vec::new();
         if ring.is_weak() {
             notes.push("a text key can be guessed from one captured datagram; replace it".into());
-        }
-        if !config.client.rtmp_app.is_empty() {
-            notes.push("client.rtmp_app is read, but RTMP clients are not answered yet".into());
         }
         Ok(Self { ring, rules, notes })
     }
@@ -293,7 +290,7 @@ impl Server {
         );
         ingest.spawn("the heartbeat port", heartbeats);
         let clients = self.clients_front.run(
-            http::routes(self.clients),
+            Services { http: http::routes(self.clients), rtmp: None },
             self.client_limits,
             self.front_figures,
             raised(front_ended.clone()),
@@ -302,7 +299,7 @@ impl Server {
         front.spawn("the clients' listener", clients);
         front.spawn("the admin API", self.admin.run(raised(front_ended)));
         let pages = self.ops_front.run(
-            ops::routes(self.ops),
+            Services { http: ops::routes(self.ops), rtmp: None },
             FrontLimits::OPS,
             Arc::default(),
             raised(ops_ended),

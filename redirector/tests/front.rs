@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use site::{Client, Site};
 use tidegate_redirector::{
-    front::{Front, Limits, Routes},
+    front::{Front, Limits, Routes, Services},
     ops::{self, Ops, OpsAccess, Readiness},
 };
 use tokio::{
@@ -172,7 +172,13 @@ async fn several_listeners_serve_and_stop_together() {
     let front = Front::bind(&[any, any]).expect("two ports");
     let addresses = front.local_addrs();
     let figures = Arc::default();
-    let running = front.run(prompt(), limits(), figures, std::future::pending(), Duration::ZERO);
+    let running = front.run(
+        Services { http: prompt(), rtmp: None },
+        limits(),
+        figures,
+        std::future::pending(),
+        Duration::ZERO,
+    );
     let running = tokio::spawn(running);
     for address in &addresses {
         assert!(tokio::net::TcpStream::connect(address).await.is_ok());

@@ -13,8 +13,8 @@ use tidegate_control::{
 };
 use tidegate_redirector::{
     answer::{Rules, kind::AnswerFigures},
+    clients::{Clients, http},
     front::Limits,
-    http::{self, Clients},
 };
 use url::Url;
 

@@ -1,19 +1,18 @@
 //! TLS for the admin API: rustls from PEM files, HTTP/2 only, certificates replaced without a stop.
 
-use std::{fs, io, path::Path, sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use rustls::{
     RootCertStore, ServerConfig,
     crypto::{CryptoProvider, ring},
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
-use tidegate_proto::secret_file;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::settings::Settings;
+use crate::certificate::{read_certificates, read_key};
 
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -66,7 +65,7 @@ fn read(cert: &str, key: &str, client_ca: &str) -> Result<Arc<ServerConfig>, Str
         builder.with_client_cert_verifier(verifier(client_ca, provider)?)
     };
     let mut config = builder
-        .with_single_cert(chain, read_key(key)?)
+        .with_single_cert(chain, read_key("admin.tls_key", key)?)
         .map_err(|error| format!("admin.tls_cert {cert} and admin.tls_key {key}: {error}"))?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(Arc::new(config))
@@ -84,22 +83,4 @@ fn verifier(
     WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
         .build()
         .map_err(|error| fault(&error))
-}
-
-fn read_certificates(setting: &str, file: &str) -> Result<Vec<CertificateDer<'static>>, String> {
-    let pem = fs::read(file).map_err(|error| format!("{setting}: cannot read {file}: {error}"))?;
-    let found: Vec<_> = CertificateDer::pem_slice_iter(&pem)
-        .collect::<Result<_, _>>()
-        .map_err(|error| format!("{setting}: {file} is not PEM: {error}"))?;
-    if found.is_empty() {
-        return Err(format!("{setting}: there is no certificate in {file}"));
-    }
-    Ok(found)
-}
-
-fn read_key(file: &str) -> Result<PrivateKeyDer<'static>, String> {
-    let pem =
-        secret_file::read(Path::new(file)).map_err(|error| format!("admin.tls_key: {error}"))?;
-    PrivateKeyDer::from_pem_slice(pem.as_bytes())
-        .map_err(|_| format!("admin.tls_key: there is no private key in PEM form in {file}"))
 }

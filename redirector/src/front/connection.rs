@@ -96,7 +96,7 @@ async fn ask(
     let has_body = !request.body().is_end_stream();
     request.extensions_mut().insert(reached);
     request.extensions_mut().insert(target);
-    let mut response = shared.routes.clone().oneshot(request).await?;
+    let mut response = shared.services.http.clone().oneshot(request).await?;
     if has_body {
         // Nothing here reads a body, and what follows an unread one is no request.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use tidegate_redirector::front::{Front, FrontFigures, Limits, Routes};
+use tidegate_redirector::front::{Front, FrontFigures, Limits, Routes, Services};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
@@ -33,7 +33,13 @@ impl Site {
         let figures = Arc::<FrontFigures>::default();
         let (stop, stopped) = oneshot::channel();
         let stopped = async move { stopped.await.unwrap_or(()) };
-        let running = front.run(routes, limits, Arc::clone(&figures), stopped, grace);
+        let running = front.run(
+            Services { http: routes, rtmp: None },
+            limits,
+            Arc::clone(&figures),
+            stopped,
+            grace,
+        );
         Self { address, figures, stop, running: tokio::spawn(running) }
     }
 

@@ -1,32 +1,16 @@
-//! Clients over HTTP: takes the question out of a request, asks [`answer`], and
-//! replies.
-
-use std::sync::Arc;
+//! Clients over HTTP.
 
 use ::http::{
     HeaderMap, Method,
     header::{ACCEPT, AsHeaderName},
 };
-use tidegate_control::{clock::Clock, snapshot::Published};
 use warp::{Filter, Reply, reply::Response};
 
+use super::Clients;
 use crate::{
-    answer::{Answer, Question, Rules, accepts_only_json, answer, kind::AnswerFigures},
+    answer::{Answer, Question, accepts_only_json, answer},
     front::{Reached, Routes, Target},
 };
-
-/// What answers are made from.
-#[derive(Debug, Clone)]
-pub struct Clients {
-    /// The fleet.
-    pub published: Arc<Published>,
-    /// The operator's rules.
-    pub rules: Arc<Rules>,
-    /// The time.
-    pub clock: Clock,
-    /// What was answered.
-    pub figures: Arc<AnswerFigures>,
-}
 
 /// The routes of the client listeners, for a [`Front`](crate::front::Front).
 #[must_use]
