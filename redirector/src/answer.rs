@@ -4,11 +4,13 @@
 //! It never reads a socket and never takes a host, a scheme or a port from what the client sent:
 //! the target goes behind the edge's own origin, byte for byte.
 
+pub mod apps;
 pub mod connect;
 mod error;
 pub mod kind;
 mod loadbalancer;
 pub mod rules;
+pub mod scheme;
 
 use std::net::IpAddr;
 
@@ -170,16 +172,21 @@ fn preflight() -> Answer {
 }
 
 fn no_edge(reason: NoEdge) -> Answer {
-    let message = match reason {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let message = no_edge_text(reason);
+    let mut answer = refusal(status, Kind::NoEdge(reason), reason.code(), message);
+    answer.headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+    answer
+}
+
+/// Why there is no edge, for people.
+fn no_edge_text(reason: NoEdge) -> &'static str {
+    match reason {
         NoEdge::EmptyFleet => "no edge has reported yet",
         NoEdge::AllDrained => "every edge is drained or paused",
         NoEdge::NoneHealthy => "no edge is healthy",
         NoEdge::NoEndpoint => "no healthy edge serves what was asked for",
-    };
-    let status = StatusCode::SERVICE_UNAVAILABLE;
-    let mut answer = refusal(status, Kind::NoEdge(reason), reason.code(), message);
-    answer.headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
-    answer
+    }
 }
 
 fn refusal(status: StatusCode, kind: Kind, code: &str, message: &str) -> Answer {

@@ -29,7 +29,7 @@ use tokio::{
 
 pub use crate::tasks::Ended;
 use crate::{
-    answer::Rules as AnswerRules,
+    answer::{Rules as AnswerRules, apps::Apps},
     clients::{Clients, http},
     config::{self, Config},
     figures::IngestFigures,
@@ -421,6 +421,7 @@ fn answer_rules(config: &Config, bound: &[SocketAddr]) -> Result<AnswerRules, St
         ignore_clients: networks("client.ignore_clients", &client.ignore_clients)?,
         trusted_proxies: networks("client.trusted_proxies", &client.trusted_proxies)?,
         own: own::own_addresses(bound, &interfaces),
+        apps: Apps::new(config.rtmp_apps().map_err(bad)?),
     })
 }
 

@@ -9,10 +9,12 @@ use ipnet::IpNet;
 use tidegate_control::pick::Wanted;
 use tidegate_proto::edge::Scheme;
 
+use super::{apps::Apps, scheme::is_rtmp};
+
 /// The rules every answer follows.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
-    /// The scheme to send clients with; `None`: the one they use.
+    /// The scheme to send clients of its family with, HTTP or RTMP; `None`: the one they use.
     pub redirect_scheme: Option<Scheme>,
     /// The port to send clients to whatever edges list; `None`: by the edge's endpoints.
     pub redirect_port: Option<u16>,
@@ -24,14 +26,17 @@ pub struct Rules {
     pub trusted_proxies: Vec<IpNet>,
     /// Where this redirector listens for clients: no answer leads there.
     pub own: HashSet<(IpAddr, u16)>,
+    /// What RTMP clients may connect to.
+    pub apps: Apps,
 }
 
 impl Rules {
-    /// What a client needs of an edge. `scheme` `None`: any edge will do.
+    /// What an HTTP client needs of an edge. `scheme` `None`: any edge will do.
     #[must_use]
     pub fn wanted(&self, scheme: Option<Scheme>, port: u16) -> Wanted<'_> {
+        let set = self.redirect_scheme.filter(|set| !is_rtmp(*set));
         Wanted {
-            scheme: scheme.map(|scheme| self.redirect_scheme.unwrap_or(scheme)),
+            scheme: scheme.map(|scheme| set.unwrap_or(scheme)),
             port,
             port_override: self.redirect_port,
             own: &self.own,

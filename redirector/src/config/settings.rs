@@ -27,7 +27,10 @@ pub const SETTINGS: &[Setting] = &[
     Setting { path: "client.rtmp_redirects_burst", help: "RTMP redirects before that rate counts" },
     Setting { path: "client.rtmpt_sessions_max", help: "The most RTMPT sessions at once" },
     Setting { path: "client.splices_max", help: "The most spliced RTMP connections at once" },
-    Setting { path: "client.redirect_scheme", help: "Scheme of redirects; empty: the client's" },
+    Setting {
+        path: "client.redirect_scheme",
+        help: "Scheme of redirects within its family, HTTP or RTMP; empty: the client's",
+    },
     Setting { path: "client.redirect_port", help: "Port of redirects; 0: the edge's endpoint" },
     Setting { path: "client.server_info_xml", help: "Answer ?serverInfoXML" },
     Setting { path: "client.ignore_clients", help: "CIDRs that are never redirected" },
