@@ -40,6 +40,7 @@ impl Rules {
             port,
             port_override: self.redirect_port,
             own: &self.own,
+            tried: &[],
         }
     }
 

@@ -6,7 +6,7 @@ use tidegate_control::{
     pick::{Picked, Wanted, pick},
     snapshot::FleetView,
 };
-use tidegate_proto::edge::Scheme;
+use tidegate_proto::edge::{EdgeId, Scheme};
 
 use super::{
     ConnectAnswer, ConnectQuestion, SplicePlan,
@@ -116,11 +116,24 @@ impl Route<'_> {
         now: Now,
         random: &mut impl Rng,
     ) -> ConnectAnswer {
+        self.answer_without(&[], rules, fleet, now, random)
+    }
+
+    /// The same, for a client that the edges in `tried` have failed.
+    pub fn answer_without(
+        &self,
+        tried: &[EdgeId],
+        rules: &Rules,
+        fleet: &FleetView,
+        now: Now,
+        random: &mut impl Rng,
+    ) -> ConnectAnswer {
         let wanted = Wanted {
             scheme: Some(self.scheme),
             port: self.port,
             port_override: self.app.redirect_port.or(rules.redirect_port),
             own: &rules.own,
+            tried,
         };
         match pick(fleet, &wanted, now.monotonic, random) {
             Ok(picked) => self.lead_to(picked),
