@@ -290,7 +290,7 @@ impl Server {
         );
         ingest.spawn("the heartbeat port", heartbeats);
         let clients = self.clients_front.run(
-            Services { http: http::routes(self.clients), rtmp: None },
+            Services::new(http::routes(self.clients)),
             self.client_limits,
             self.front_figures,
             raised(front_ended.clone()),
@@ -299,7 +299,7 @@ impl Server {
         front.spawn("the clients' listener", clients);
         front.spawn("the admin API", self.admin.run(raised(front_ended)));
         let pages = self.ops_front.run(
-            Services { http: ops::routes(self.ops), rtmp: None },
+            Services::new(ops::routes(self.ops)),
             FrontLimits::OPS,
             Arc::default(),
             raised(ops_ended),

@@ -173,7 +173,7 @@ async fn several_listeners_serve_and_stop_together() {
     let addresses = front.local_addrs();
     let figures = Arc::default();
     let running = front.run(
-        Services { http: prompt(), rtmp: None },
+        Services::new(prompt()),
         limits(),
         figures,
         std::future::pending(),

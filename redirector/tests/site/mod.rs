@@ -33,13 +33,8 @@ impl Site {
         let figures = Arc::<FrontFigures>::default();
         let (stop, stopped) = oneshot::channel();
         let stopped = async move { stopped.await.unwrap_or(()) };
-        let running = front.run(
-            Services { http: routes, rtmp: None },
-            limits,
-            Arc::clone(&figures),
-            stopped,
-            grace,
-        );
+        let running =
+            front.run(Services::new(routes), limits, Arc::clone(&figures), stopped, grace);
         Self { address, figures, stop, running: tokio::spawn(running) }
     }
 
