@@ -85,4 +85,10 @@ impl Clients {
             splices: Arc::new(Splices::new(limits.splices_max)),
         }
     }
+
+    /// The sessions of RTMPT that are open.
+    #[must_use]
+    pub fn tunnels_open(&self) -> u64 {
+        self.tunnels.count(self.clock.now().monotonic) as u64
+    }
 }

@@ -45,6 +45,7 @@ pub use self::{
     services::{BodyRead, Duplex, Reached, Routes, RtmpConnection, RtmpService, Services},
     tls::Tls,
 };
+pub(crate) use self::{linger::linger, listen::keepalive};
 
 /// How long accepting rests after an error, so that an exhausted process gets air.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

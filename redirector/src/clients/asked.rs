@@ -26,7 +26,7 @@ pub(super) struct Asked<'a> {
 /// A client that is to be spliced, and its place among the splices.
 pub(super) struct Splice<'a> {
     pub(super) plan: SplicePlan,
-    pub(super) place: OwnedSemaphorePermit,
+    _place: OwnedSemaphorePermit,
     route: Route<'a>,
 }
 
@@ -73,7 +73,7 @@ impl<'a> Asked<'a> {
             self.clients.rtmp.splice_faults.count(SpliceFault::Full);
             return rejection("too many connections are spliced to edges already; try again later");
         };
-        self.splice = Some(Splice { plan, place, route });
+        self.splice = Some(Splice { plan, route, _place: place });
         Verdict::Splice
     }
 }
@@ -111,8 +111,13 @@ impl Splice<'_> {
     pub(super) fn plan_again(&mut self, clients: &Clients, tried: &[EdgeId]) -> Option<()> {
         let now = clients.clock.now();
         let snapshot = clients.published.load();
-        let answer =
-            self.route.answer_without(tried, &clients.rules, &snapshot.fleet, now, &mut rand::rng());
+        let answer = self.route.answer_without(
+            tried,
+            &clients.rules,
+            &snapshot.fleet,
+            now,
+            &mut rand::rng(),
+        );
         drop(snapshot);
         let ConnectAnswer::Splice(plan) = answer else { return None };
         self.plan = *plan;

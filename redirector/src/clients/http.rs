@@ -10,7 +10,10 @@ use futures_util::{Stream, StreamExt};
 use tokio::time::timeout;
 use warp::{Buf, Filter, Reply, reply::Response};
 
-use super::Clients;
+use super::{
+    Clients,
+    tunnel::{self, Asker},
+};
 use crate::{
     answer::{Answer, Question, accepts_only_json, answer},
     front::{Reached, Routes, Target},
@@ -32,6 +35,9 @@ pub fn routes(clients: Clients) -> Routes {
     let answered = asked.then(move |method, target, headers, reached, body| {
         let clients = clients.clone();
         async move {
+            if let Some(call) = tunnel::call(&method, &target, &headers) {
+                return clients.tunnel(call, clients.asker(&headers, reached), body).await;
+            }
             drop_body(&method, &headers, body).await;
             reply(clients.answer(&method, &target, &headers, reached))
         }
@@ -47,13 +53,13 @@ impl Clients {
         headers: &HeaderMap,
         reached: Reached,
     ) -> Answer {
-        let Reached { peer, port, scheme } = reached;
+        let Asker { client, scheme, port } = self.asker(headers, reached);
         let question = Question {
             method,
             target: target.as_str(),
             json: accepts_only_json(lines(headers, ACCEPT)),
-            client: self.rules.client(peer, lines(headers, "x-forwarded-for")),
-            scheme: self.rules.scheme(scheme, peer, lines(headers, "x-forwarded-proto")),
+            client,
+            scheme,
             port,
         };
         // A drain waits for this guard, so it is held until the answer is made and no longer.
@@ -63,6 +69,16 @@ impl Clients {
         drop(snapshot);
         self.figures.count(answer.kind);
         answer
+    }
+
+    /// Who asks, behind the proxies that are believed.
+    fn asker(&self, headers: &HeaderMap, reached: Reached) -> Asker {
+        let Reached { peer, port, scheme } = reached;
+        Asker {
+            client: self.rules.client(peer, lines(headers, "x-forwarded-for")),
+            scheme: self.rules.scheme(scheme, peer, lines(headers, "x-forwarded-proto")),
+            port,
+        }
     }
 }
 

@@ -112,7 +112,8 @@ mod tests {
         // A slot may be shared by chance, so several are asked.
         let other = (0..16).filter(|n| redirects(&guard, "2001:db8::1", &n.to_string(), 0, 1) == 1);
         assert!(other.count() > 12);
-        let other = (0..16).filter(|n| redirects(&guard, &format!("192.0.2.{n}"), "live", 0, 1) == 1);
+        let other =
+            (0..16).filter(|n| redirects(&guard, &format!("192.0.2.{n}"), "live", 0, 1) == 1);
         assert!(other.count() > 12);
     }
 

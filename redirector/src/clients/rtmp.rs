@@ -12,7 +12,7 @@ use tower::service_fn;
 
 use super::{Clients, asked::Asked, figures::Lapse, splice::splice};
 use crate::{
-    front::{Duplex, RtmpConnection, RtmpService},
+    front::{Duplex, Place, RtmpConnection, RtmpService, linger},
     rtmp::{Handover, Progress, RtmpReject, Session, Stage, rejection},
 };
 
@@ -46,9 +46,9 @@ pub(super) fn new_session() -> Session {
 }
 
 async fn serve(clients: &Clients, connection: RtmpConnection) {
-    let RtmpConnection { mut stream, reached, mut stopping } = connection;
+    let RtmpConnection { mut stream, reached, mut stopping, place } = connection;
     let asked = Asked::new(clients, reached.peer, reached.scheme, reached.port);
-    let talk = Talk { stream: &mut *stream, session: new_session(), asked };
+    let talk = Talk { stream: &mut *stream, session: new_session(), asked, place };
     tokio::select! {
         biased;
         _ = stopping.wait_for(|stopping| *stopping) => {}
@@ -81,6 +81,7 @@ struct Talk<'a> {
     stream: &'a mut dyn Duplex,
     session: Session,
     asked: Asked<'a>,
+    place: Place,
 }
 
 impl Talk<'_> {
@@ -144,6 +145,7 @@ impl Talk<'_> {
         let transaction = handover.connect.transaction;
         // A verdict to splice always comes with what it needs.
         let Some(plan) = self.asked.splice.take() else { return };
+        self.place.serve_from_now_on();
         if splice(self.asked.clients, self.stream, handover, plan).await.is_err() {
             let said = rejection(transaction, None, "no edge available: none could be reached");
             if self.stream.write_all(&said).await.is_ok() {

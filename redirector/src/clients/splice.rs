@@ -66,8 +66,7 @@ async fn reach(
     let mut tried: Vec<EdgeId> = Vec::with_capacity(EDGES_MAX);
     loop {
         let opening = handover.opening(&splice.plan.app, &splice.plan.tc_url);
-        let dialled =
-            dial(splice.picked(), &opening, &clients.published, &clients.rules.own).await;
+        let dialled = dial(splice.picked(), &opening, &clients.published, &clients.rules.own).await;
         match dialled {
             Ok(dialled) => {
                 clients.rtmp.bytes_to_edges.fetch_add(opening.len() as u64, Relaxed);

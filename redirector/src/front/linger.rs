@@ -16,7 +16,7 @@ const LINGER_MAX: Duration = Duration::from_secs(1);
 /// Says that no more is coming (in TLS with a `close_notify`) and reads what is still on its way:
 /// closing with unread bytes would reset the connection and could take the answer with it (RFC 9112
 /// section 9.6).
-pub(super) async fn linger<S: Duplex>(stream: &mut S) {
+pub(crate) async fn linger<S: Duplex + ?Sized>(stream: &mut S) {
     let leave = async {
         let _ = stream.shutdown().await;
         let mut sink = vec![0; 4_096];

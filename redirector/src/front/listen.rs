@@ -1,7 +1,8 @@
 //! Bound listeners, and why one could not be had.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, time::Duration};
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpSocket};
 
 /// Connections that wait to be accepted.
@@ -34,6 +35,12 @@ fn way_out(error: &io::Error) -> &'static str {
     }
 }
 
+/// Finds out within two minutes that the other end has gone although nobody sends.
+pub(crate) fn keepalive() -> TcpKeepalive {
+    let pause = Duration::from_secs(30);
+    TcpKeepalive::new().with_time(pause).with_interval(pause).with_retries(3)
+}
+
 /// A listener and its address, which tells the port where any free one was asked for.
 pub(super) fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), BindError> {
     try_listen(address).map_err(|source| BindError { address, source })
@@ -43,6 +50,8 @@ fn try_listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
     let socket = if address.is_ipv6() { TcpSocket::new_v6()? } else { TcpSocket::new_v4()? };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
+    // Connections inherit it, so it costs no call for each of them.
+    SockRef::from(&socket).set_tcp_keepalive(&keepalive())?;
     let listener = socket.listen(BACKLOG)?;
     let local = listener.local_addr()?;
     Ok((listener, local))

@@ -62,7 +62,8 @@ async fn quiet(moved: &AtomicBool) {
     let mut quiet_for = Duration::ZERO;
     while quiet_for < IDLE_MAX {
         sleep(LOOK_EVERY).await;
-        quiet_for = if moved.swap(false, Relaxed) { Duration::ZERO } else { quiet_for + LOOK_EVERY };
+        quiet_for =
+            if moved.swap(false, Relaxed) { Duration::ZERO } else { quiet_for + LOOK_EVERY };
     }
 }
 

@@ -1,9 +1,14 @@
 //! The way to an edge: its addresses, a connection, the handshake, and the client's `connect`.
 
-use std::{collections::HashSet, io, net::{IpAddr, SocketAddr}, time::Duration};
+use std::{
+    collections::HashSet,
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use rand::Rng;
-use socket2::{SockRef, TcpKeepalive};
+use socket2::SockRef;
 use tidegate_control::{pick::Picked, snapshot::Published};
 use tidegate_proto::edge::Host;
 use tokio::{
@@ -12,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{clients::figures::SpliceFault, rtmp::Dial};
+use crate::{clients::figures::SpliceFault, front::keepalive, rtmp::Dial};
 
 /// For the addresses of a name and a connection to one of them.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
@@ -20,8 +25,6 @@ const CONNECT_MAX: Duration = Duration::from_secs(3);
 const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
 /// The most addresses of one name that are tried, so that each gets its share of the time.
 const ADDRESSES_MAX: usize = 4;
-/// A dead edge is noticed after two minutes even if nobody sends.
-const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
 
 /// An edge that has been told what the client wants.
 pub(super) struct Dialled {
@@ -39,8 +42,7 @@ pub(super) async fn dial(
 ) -> Result<Dialled, SpliceFault> {
     let stream = timeout(CONNECT_MAX, connect(picked, own)).await.map_err(late)??;
     let _ = stream.set_nodelay(true);
-    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_AFTER);
-    let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive.with_retries(3));
+    let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive());
     let edge = Edge { picked, published, stream };
     timeout(HANDSHAKE_MAX, edge.introduce(opening)).await.map_err(late)?
 }
@@ -49,10 +51,7 @@ fn late(_: tokio::time::error::Elapsed) -> SpliceFault {
     SpliceFault::Timeout
 }
 
-async fn connect(
-    picked: &Picked,
-    own: &HashSet<(IpAddr, u16)>,
-) -> Result<TcpStream, SpliceFault> {
+async fn connect(picked: &Picked, own: &HashSet<(IpAddr, u16)>) -> Result<TcpStream, SpliceFault> {
     let mut addresses = addresses(&picked.edge.redirect_address, picked.port).await?;
     // A name may lead back here, and such a splice would feed itself.
     addresses.retain(|address| !own.contains(&(address.ip().to_canonical(), address.port())));
@@ -73,7 +72,7 @@ async fn addresses(host: &Host, port: u16) -> Result<Vec<SocketAddr>, SpliceFaul
     match host {
         Host::Address(address) => Ok(vec![SocketAddr::new(*address, port)]),
         Host::Name(name) => {
-            let found = lookup_host((name.as_str(), port)).await;
+            let found = lookup_host((&**name, port)).await;
             found.map(Iterator::collect).map_err(|_| SpliceFault::Unresolved)
         }
     }

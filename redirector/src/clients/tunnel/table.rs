@@ -226,7 +226,10 @@ mod tests {
         }
         assert_eq!(table.open(id(1_000), CLIENT, 'a', at(0)), Err(Full::Network));
         assert_eq!(table.open(id(1_001), OTHER, 'a', at(0)), Ok(()));
-        assert_eq!(table.open(id(1_002), "2001:db8::1".parse().expect("one"), 'a', at(0)), Err(Full::All));
+        assert_eq!(
+            table.open(id(1_002), "2001:db8::1".parse().expect("one"), 'a', at(0)),
+            Err(Full::All)
+        );
         assert_eq!(table.open(id(1_000), CLIENT, 'a', at(10)), Ok(()));
         assert_eq!(table.count(at(10)), 1);
     }
