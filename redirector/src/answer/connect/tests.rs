@@ -331,16 +331,15 @@ proptest! {
     #[test]
     fn honest_applications_are_kept_byte_for_byte(
         app in "[a-z0-9_.:=;,~-]{0,8}[a-z](/[a-z0-9_:=;,~-]{1,8}){0,3}",
-        query in "([!$-;=?-Z^_a-z{|}~]{1,40})?",
+        query in "([!$&-;=?-Z^_a-z{|}~]{1,40})?",
     ) {
-        // Escapes have a grammar of their own.
-        prop_assume!(!query.contains('%') && !app.starts_with("redirect"));
+        let rules = with(App::named("*"));
         let mark = if query.is_empty() { "" } else { "?" };
         let asked = format!("{app}{mark}{query}");
         let expected = format!("rtmp://edge-1.example.com:1935/{asked}");
-        prop_assert_eq!(url_for(&question(&asked, ""), &Rules::default()), expected.clone());
+        prop_assert_eq!(url_for(&question(&asked, ""), &rules), expected.clone());
         let tc_url = format!("rtmp://lb.example.com/{asked}");
-        prop_assert_eq!(url_for(&question(&app, &tc_url), &Rules::default()), expected.clone());
-        prop_assert_eq!(url_for(&question("", &tc_url), &Rules::default()), expected);
+        prop_assert_eq!(url_for(&question(&app, &tc_url), &rules), expected.clone());
+        prop_assert_eq!(url_for(&question("", &tc_url), &rules), expected);
     }
 }
