@@ -26,7 +26,10 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting { path: "client.rtmp_redirects_burst", help: "RTMP redirects before that rate counts" },
     Setting { path: "client.rtmpt_sessions_max", help: "The most RTMPT sessions at once; 0: none" },
-    Setting { path: "client.splices_max", help: "The most spliced RTMP connections at once; 0: none" },
+    Setting {
+        path: "client.splices_max",
+        help: "The most spliced RTMP connections at once; 0: none",
+    },
     Setting {
         path: "client.redirect_scheme",
         help: "Scheme of redirects within its family, HTTP or RTMP; empty: the client's",
