@@ -76,10 +76,10 @@ impl Rules {
         &self,
         spoken: Scheme,
         peer: IpAddr,
-        forwarded: impl DoubleEndedIterator<Item = &'a str>,
+        mut forwarded: impl DoubleEndedIterator<Item = &'a str>,
     ) -> Scheme {
         let trusted = holds(&self.trusted_proxies, peer.to_canonical());
-        let last = forwarded.rev().next().filter(|_| trusted);
+        let last = forwarded.next_back().filter(|_| trusted);
         let said = last.and_then(|line| line.rsplit(',').next()?.trim().parse().ok());
         said.filter(|scheme| !is_rtmp(*scheme)).unwrap_or(spoken)
     }

@@ -25,8 +25,11 @@ pub const SETTINGS: &[Setting] = &[
         help: "RTMP redirects for one address and application, because clients loop; 0: no limit",
     },
     Setting { path: "client.rtmp_redirects_burst", help: "RTMP redirects before that rate counts" },
-    Setting { path: "client.rtmpt_sessions_max", help: "The most RTMPT sessions at once" },
-    Setting { path: "client.splices_max", help: "The most spliced RTMP connections at once" },
+    Setting { path: "client.rtmpt_sessions_max", help: "The most RTMPT sessions at once; 0: none" },
+    Setting {
+        path: "client.splices_max",
+        help: "The most spliced RTMP connections at once; 0: none",
+    },
     Setting {
         path: "client.redirect_scheme",
         help: "Scheme of redirects within its family, HTTP or RTMP; empty: the client's",
@@ -36,7 +39,7 @@ pub const SETTINGS: &[Setting] = &[
     Setting { path: "client.ignore_clients", help: "CIDRs that are never redirected" },
     Setting {
         path: "client.trusted_proxies",
-        help: "CIDRs whose X-Forwarded-For and PROXY header are believed",
+        help: "CIDRs whose X-Forwarded-For, X-Forwarded-Proto and PROXY header are believed",
     },
     Setting { path: "client.tls_cert", help: "Certificate chain for clients (PEM); empty: no TLS" },
     Setting { path: "client.tls_key", help: "Key of client.tls_cert (PEM); a secret file" },
