@@ -34,3 +34,6 @@ pub use self::{
     reply::rejection,
     session::{Judge, Progress, Session, Stage, Verdict},
 };
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 //! found. A broken promise panics.
 
 mod config;
+mod http;
 mod location;
 
 use tidegate_proto::{
@@ -14,7 +15,7 @@ use tidegate_proto::{
     seal::{FleetKey, SessionKey},
 };
 
-pub use self::{config::config, location::location};
+pub use self::{config::config, http::http, location::location};
 
 /// What a parser made of an input. Both are fine; a corpus needs some of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +30,13 @@ pub enum Verdict {
 pub type Target = fn(&[u8]) -> Verdict;
 
 /// Every target and its name, which is also its folder in `tests/fuzz/corpus`.
-pub const TARGETS: &[(&str, Target)] =
-    &[("config", config), ("datagram", datagram), ("location", location), ("payload", payload)];
+pub const TARGETS: &[(&str, Target)] = &[
+    ("config", config),
+    ("datagram", datagram),
+    ("http", http),
+    ("location", location),
+    ("payload", payload),
+];
 
 /// The edge that acks in the corpus are for; `a0` to `af`, as in the vector of docs/wire.md.
 const ACKED_EDGE: EdgeId = EdgeId([

@@ -31,6 +31,7 @@ const PURE: &[&str] = &[
     "proto/src/window",
     "redirector/src/answer",
     "redirector/src/front/guard",
+    "redirector/src/front/proxy",
     "redirector/src/gate",
     "redirector/src/server_info",
 ];
@@ -65,6 +66,7 @@ const CLOCK_READERS: &[(&str, &str)] = &[
     ("control/src/store/folder.rs", "waits for the lock of a folder"),
     ("control/src/store/ladder.rs", "waits for the lock of a folder"),
     ("control/src/store/trees.rs", "waits for the lock of a folder"),
+    ("redirector/src/front/places.rs", "orders connections by how long they have waited"),
     ("redirector/src/demo/edge.rs", "stands for a media server, which has a clock of its own"),
 ];
 

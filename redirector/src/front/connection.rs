@@ -91,7 +91,8 @@ impl Client<'_> {
         let ended = match spoken {
             Spoken::Http => self.http(stream, peer, Protocol::Http).await,
             Spoken::Rtmp => self.rtmp(stream, peer, Protocol::Rtmp).await,
-            Spoken::Tls => self.tls(stream, peer).await,
+            // It needs more room than all else, which others shall not have to hold.
+            Spoken::Tls => Box::pin(self.tls(stream, peer)).await,
         };
         drop(visit);
         ended

@@ -32,3 +32,6 @@ mod marker {
     pub(super) const XML: u8 = 0x0F;
     pub(super) const TYPED_OBJECT: u8 = 0x10;
 }
+
+#[cfg(test)]
+mod tests;
