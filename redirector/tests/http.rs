@@ -14,8 +14,8 @@ use tidegate_control::{
     snapshot::{FleetView, Published},
 };
 use tidegate_redirector::{
-    answer::{Rules, kind::AnswerFigures},
-    clients::{Clients, http},
+    answer::Rules,
+    clients::{Clients, RtmpLimits, http},
     front::Limits,
 };
 use url::Url;
@@ -24,12 +24,12 @@ const EDGE: &str = "edge-1.example.com";
 const METHODS: &str = "GET, HEAD, OPTIONS, POST, PATCH, DELETE";
 
 fn start(fleet: FleetView, rules: Rules) -> Site {
-    let clients = Clients {
-        published: Arc::new(Published::showing(Arc::new(fleet))),
-        rules: Arc::new(rules),
-        clock: Clock::start(),
-        figures: Arc::<AnswerFigures>::default(),
-    };
+    let clients = Clients::new(
+        Arc::new(Published::showing(Arc::new(fleet))),
+        Arc::new(rules),
+        Clock::start(),
+        RtmpLimits::default(),
+    );
     Site::start(http::routes(clients), Limits::CLIENTS)
 }
 

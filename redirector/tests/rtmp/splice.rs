@@ -22,7 +22,11 @@ use tidegate_redirector::{
     answer::{Rules, apps::Apps},
     clients::{Clients, RtmpLimits},
 };
-use tokio::{io::AsyncWriteExt, net::TcpListener, time::timeout};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    time::timeout,
+};
 
 use crate::{
     Site, clients, count,
@@ -65,13 +69,10 @@ async fn bytes_go_both_ways_and_the_edge_hears_its_own_url() {
     assert!(holds(&told, &format!("rtmp://127.0.0.1:{}/live", server.address.port())));
     assert!(!holds(&told, "lb.example.com"));
     let media = vec![0x5a; 300_000];
-    let (mut from, mut to) = tokio::io::split(player.0);
-    let (echoed, ()) = tokio::join!(
-        crate::player::Player(tokio::io::join(&mut from, tokio::io::sink())).read(media.len()),
-        async {
-            to.write_all(&media).await.expect("the redirector reads");
-        }
-    );
+    let mut echoed = vec![0; media.len()];
+    let (mut from, mut to) = player.0.split();
+    let both = async { tokio::try_join!(from.read_exact(&mut echoed), to.write_all(&media)) };
+    timeout(PATIENCE, both).await.expect("in time").expect("an open connection");
     assert_eq!(echoed, media);
     let figures = &site.clients.rtmp;
     assert_eq!(figures.splices_open.load(Relaxed), 1);
@@ -79,8 +80,7 @@ async fn bytes_go_both_ways_and_the_edge_hears_its_own_url() {
     assert!(figures.bytes_to_edges.load(Relaxed) >= 300_000);
     // The end is passed on, and comes back from the edge.
     to.shutdown().await.expect("an open connection");
-    let rest = crate::player::Player(tokio::io::join(&mut from, tokio::io::sink())).rest().await;
-    assert!(rest.is_empty());
+    assert!(player.rest().await.is_empty());
     timeout(PATIENCE, server.met.ended.acquire()).await.expect("an end").expect("open").forget();
     assert_eq!(count(&figures.answers, "splice"), 1);
 }

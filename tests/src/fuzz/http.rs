@@ -7,8 +7,8 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use tidegate_control::{clock::Clock, snapshot::Published};
 use tidegate_redirector::{
-    answer::{Rules, kind::AnswerFigures},
-    clients::{Clients, http as clients},
+    answer::Rules,
+    clients::{Clients, RtmpLimits, http as clients},
     front::{FrontFigures, Limits, Services, serve_one},
 };
 use tokio::{
@@ -74,12 +74,13 @@ async fn talk(client: DuplexStream, pieces: &[&[u8]], ends: bool) -> Vec<u8> {
 /// The routes of clients before a fleet of one edge.
 fn services() -> Services {
     let edge = sample::edge("edge-1", EDGE, &format!("http:{EDGE_PORT}"));
-    let clients = Clients {
-        published: Arc::new(Published::showing(Arc::new(sample::fleet(vec![edge])))),
-        rules: Arc::new(Rules { server_info_xml: true, ..Rules::default() }),
-        clock: Clock::start(),
-        figures: Arc::<AnswerFigures>::default(),
-    };
+    let clients = Clients::new(
+        Arc::new(Published::showing(Arc::new(sample::fleet(vec![edge])))),
+        Arc::new(Rules { server_info_xml: true, ..Rules::default() }),
+        Clock::start(),
+        // Without a limit the loop guard has nothing to set up for each input.
+        RtmpLimits { redirects_per_second: 0, ..RtmpLimits::default() },
+    );
     Services { trusted_proxies: Arc::new([PEER.into()]), ..Services::new(clients::routes(clients)) }
 }
 
