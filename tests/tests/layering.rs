@@ -32,6 +32,7 @@ const PURE: &[&str] = &[
     "redirector/src/answer",
     "redirector/src/front/guard",
     "redirector/src/gate",
+    "redirector/src/rtmp",
     "redirector/src/server_info",
 ];
 
