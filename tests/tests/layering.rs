@@ -33,6 +33,7 @@ const PURE: &[&str] = &[
     "redirector/src/front/guard",
     "redirector/src/front/proxy",
     "redirector/src/gate",
+    "redirector/src/rtmp",
     "redirector/src/server_info",
 ];
 

@@ -128,9 +128,14 @@ impl Reader {
         }
     }
 
-    /// Changes what is admitted from here on.
+    /// Changes what is admitted from here on, and drops what would not have been kept.
     pub(in crate::rtmp) fn set_bounds(&mut self, bounds: Bounds) {
         self.bounds = bounds;
+        for stream in &mut self.streams {
+            if bounds.keeps(&stream.header) != Ok(true) {
+                self.kept_bytes -= stream.kept.take().map_or(0, |kept| kept.len());
+            }
+        }
     }
 
     /// The peer's chunk size, in bytes.

@@ -72,8 +72,8 @@ pub(super) fn hear(bytes: &[u8]) -> Vec<Heard> {
         match message.kind {
             1 => size = Bytes(&message.payload).big(4) as usize,
             2 => {
-                let aborted = streams.get_mut(&Bytes(&message.payload).big(4));
-                aborted.map(|stream| stream.payload = None);
+                let aborted = Bytes(&message.payload).big(4);
+                streams.entry(aborted).and_modify(|stream| stream.payload = None);
             }
             _ => {}
         }

@@ -58,7 +58,7 @@ fn the_judge_hears_what_the_client_asks_for() {
         }
         let fed = session.feed(&message(kind, &payload), &mut says);
         assert!(matches!(fed, Ok(Progress::Done)));
-        assert_eq!(says.asked, [asked.clone()]);
+        assert_eq!(says.asked, std::slice::from_ref(&asked));
     }
 }
 
@@ -75,7 +75,7 @@ fn a_connect_that_says_nothing_is_judged_too() {
         let mut says = Says::redirect();
         let fed = session().feed(&message(20, &payload.finish()), &mut says);
         assert!(matches!(fed, Ok(Progress::Done)));
-        assert_eq!(says.asked, [bare.clone()]);
+        assert_eq!(says.asked, std::slice::from_ref(&bare));
     }
 }
 
