@@ -125,3 +125,31 @@ fn applications_are_read_as_they_are_written() {
     ];
     assert_eq!(config.rtmp_apps().expect("checked"), expected);
 }
+
+const EXAMPLE: &str = include_str!("../../../docs/examples/redirector.toml");
+
+#[test]
+fn the_example_file_is_every_key_with_its_default() {
+    assert_eq!(parsed(EXAMPLE).expect("the example is valid"), Config::default());
+    let table: toml::Table = EXAMPLE.parse().expect("the example is TOML");
+    for path in settings::scalar_paths(&Config::default()) {
+        let mut keys = path.split('.');
+        let first = keys.next().and_then(|key| table.get(key));
+        let found = keys.try_fold(first, |value, key| Some(value?.get(key)));
+        assert!(found.flatten().is_some(), "{path} is missing");
+    }
+}
+
+#[test]
+fn the_example_of_an_application_is_every_key_with_its_default() {
+    let is_key = |line: &str| {
+        let key = line.split(" = ").next().unwrap_or_default();
+        line.starts_with("[[") || (key != line && !key.contains(' '))
+    };
+    let lines = EXAMPLE.lines().filter_map(|line| line.strip_prefix("# "));
+    let shown: Vec<_> = lines.filter(|line| is_key(line)).collect();
+    let config = parsed(&shown.join("\n")).expect("the application is valid");
+    assert_eq!(config.client.rtmp_app, [RtmpApp::default()]);
+    let every = toml::Table::try_from(RtmpApp::default()).expect("a table");
+    assert_eq!(shown.len(), every.len() + 1, "{shown:?}");
+}
