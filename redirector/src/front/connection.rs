@@ -146,12 +146,18 @@ impl Client<'_> {
         Reached { peer, port: self.port, scheme: protocol.scheme() }
     }
 
+    /// A step that waits for the client, but not for long, and not when the front stops.
     async fn in_time<T>(
         &self,
         step: impl Future<Output = Result<T, End>>,
         late: Event,
     ) -> Result<T, End> {
-        timeout(self.shared.limits.head_timeout, step).await.map_err(|_| Some(late))?
+        let mut stopping = self.shared.stopping.clone();
+        tokio::select! {
+            biased;
+            done = timeout(self.shared.limits.head_timeout, step) => done.map_err(|_| Some(late))?,
+            _ = stopping.wait_for(|stopping| *stopping) => Err(None),
+        }
     }
 }
 

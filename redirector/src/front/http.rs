@@ -51,6 +51,8 @@ async fn until_the_end<S: Duplex>(
     let mut connection = pin!(connection);
     let mut stopping = shared.stopping.clone();
     tokio::select! {
+        // A request that is there already is answered, even if the front stops in this moment.
+        biased;
         ended = connection.as_mut() => return Ok(ended),
         _ = stopping.wait_for(|stopping| *stopping) => {}
         () = sleep(shared.limits.age_max) => {}

@@ -1,6 +1,6 @@
 //! TLS for clients: a certificate that can be replaced while connections are served.
 
-use std::{io, sync::Arc};
+use std::{fmt, io, sync::Arc};
 
 use arc_swap::ArcSwap;
 use rustls::{
@@ -17,8 +17,8 @@ const CERT_SETTING: &str = "client.tls_cert";
 const KEY_SETTING: &str = "client.tls_key";
 
 /// The client listeners' certificate and its key.
-#[derive(Debug)]
 pub struct Tls {
+    /// The files' names.
     cert: String,
     key: String,
     current: ArcSwap<ServerConfig>,
@@ -48,6 +48,15 @@ impl Tls {
 
     pub(super) async fn accept<S: Duplex>(&self, stream: S) -> io::Result<TlsStream<S>> {
         TlsAcceptor::from(self.current.load_full()).accept(stream).await
+    }
+}
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tls")
+            .field("cert", &self.cert)
+            .field("key", &self.key)
+            .finish_non_exhaustive()
     }
 }
 

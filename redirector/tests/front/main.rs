@@ -136,14 +136,19 @@ async fn a_stop_finishes_what_is_under_way_and_takes_nothing_new() {
     let grace = Duration::from_secs(10);
     let site = Site::serve(Services::new(gated(Arc::clone(&gate))), limits(), grace);
     let (address, figures) = (site.address, Arc::clone(&site.figures));
+    let mut silent = site.connect().await;
     let mut idle = site.connect().await;
     idle.send(ASK).await;
     assert!(idle.reply().await.is_some());
     let mut busy = site.connect().await;
     busy.send(ASK).await;
-    eventually("both are open", || figures.open_now() == 2).await;
+    eventually("all are open", || figures.open_now() == 3).await;
+    let stopping = Instant::now();
     let stopped = site.stop();
-    assert!(idle.rest().await.is_empty(), "an idle connection ends at once");
+    for client in [&mut silent, &mut idle] {
+        assert!(client.rest().await.is_empty(), "an idle connection ends at once");
+    }
+    assert!(stopping.elapsed() < limits().head_timeout, "not for being idle");
     assert!(StdStream::connect(address).is_err(), "nothing listens any more");
     gate.add_permits(1);
     let reply = busy.reply().await.expect("an answer");

@@ -2,13 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
+use rustls::{pki_types::ServerName, version::TLS13};
 use tidegate_redirector::front::{Limits, Services};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use crate::{
-    ASK, eventually,
+    ASK,
+    certificates::Certificate,
+    eventually,
     first_byte::{Alone, repeating, telling},
     limits,
-    site::{Site, count},
+    site::{Client, Site, count},
 };
 
 const V1: &[u8] = b"PROXY TCP4 198.51.100.7 10.0.0.1 4711 1935\r\n";
@@ -89,6 +93,21 @@ async fn broken_and_overlong_headers_are_closed_and_counted() {
         assert_eq!(alone.answer_to(&[&[header, ASK.as_bytes()].concat()]).await, "", "{header:?}");
         assert_eq!(count(&figures, "proxy_malformed"), 1);
     }
+}
+
+#[tokio::test]
+async fn behind_a_header_there_may_be_tls() {
+    let certificate = Certificate::generate();
+    let services = Services { tls: certificate.load(), ..services("127.0.0.0/8") };
+    let site = Site::serve(services, limits(), Duration::ZERO);
+    let mut stream = TcpStream::connect(site.address).await.expect("a connection");
+    stream.write_all(V2).await.expect("sent");
+    let name = ServerName::try_from("localhost").expect("a name");
+    let connector = certificate.trust(&[&TLS13], &["http/1.1"]);
+    let mut client = Client::on(connector.connect(name, stream).await.expect("a handshake"));
+    client.send(ASK).await;
+    let reply = client.reply().await.expect("an answer");
+    assert_eq!(reply.body, "https 198.51.100.7 GET /");
 }
 
 #[tokio::test]
