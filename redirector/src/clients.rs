@@ -5,7 +5,6 @@ mod asked;
 pub mod figures;
 pub mod http;
 pub mod loop_guard;
-pub mod network;
 pub mod rtmp;
 pub mod splice;
 pub mod tunnel;

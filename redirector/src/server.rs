@@ -26,14 +26,14 @@ use tokio::{
 pub use self::addresses::Addresses;
 use self::{
     assemble::{
-        answer_rules, bind_admin, client_limits, fleet_page, ops_access, redirector_name,
-        rtmp_limits,
+        answer_rules, bind_admin, client_limits, client_services, fleet_page, ops_access,
+        redirector_name, rtmp_limits,
     },
     reload::{Checked, KeysFile, Reloads},
 };
 pub use crate::tasks::Ended;
 use crate::{
-    clients::{Clients, http, rtmp},
+    clients::Clients,
     config::Config,
     figures::IngestFigures,
     front::{Front, FrontFigures, Limits as FrontLimits, Services, Tls},
@@ -191,12 +191,6 @@ impl Server {
             admin: self.admin.reload(),
         };
         let reloading = tokio::spawn(reloading.obey(reloads));
-        let services = Services {
-            rtmp: Some(rtmp::service(self.clients.clone())),
-            tls: self.tls,
-            trusted_proxies: self.clients.rules.trusted_proxies.clone().into(),
-            ..Services::new(http::routes(self.clients))
-        };
         let readiness = Arc::clone(&self.ops.readiness);
         let (mut front, mut ingest, mut ops) =
             (Tasks::default(), Tasks::default(), Tasks::default());
@@ -210,7 +204,7 @@ impl Server {
         );
         ingest.spawn("the heartbeat port", heartbeats);
         let clients = self.clients_front.run(
-            services,
+            client_services(self.clients, self.tls),
             self.client_limits,
             self.front_figures,
             raised(front_ended.clone()),

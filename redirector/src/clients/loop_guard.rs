@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use super::network::Network;
+use crate::network::Network;
 
 /// So many that two clients which loop at the same time hardly ever share one: half a MiB.
 const SLOTS: usize = 65_536;

@@ -52,7 +52,7 @@ async fn serve(clients: &Clients, connection: RtmpConnection) {
     tokio::select! {
         biased;
         _ = stopping.wait_for(|stopping| *stopping) => {}
-        () = talk.to_the_end() => {}
+        () = talk.serve() => {}
     }
 }
 
@@ -85,7 +85,7 @@ struct Talk<'a> {
 }
 
 impl Talk<'_> {
-    async fn to_the_end(mut self) {
+    async fn serve(mut self) {
         let figures = &self.asked.clients.rtmp;
         match self.talk().await {
             End::Said => linger(self.stream).await,

@@ -2,24 +2,23 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-/// What one IPv6 client is given at least; fewer bits would be as many clients as it likes.
-const V6_CLIENT_BITS: u32 = 64;
+use crate::network::Network;
 
 /// The connections of each address, while there is a limit to them.
 #[derive(Debug)]
 pub(super) struct Addresses {
     /// 0: no limit, and nothing is counted.
     max: usize,
-    open: Mutex<HashMap<IpAddr, usize>>,
+    open: Mutex<HashMap<Network, usize>>,
 }
 
 /// One connection of an address, while it lives.
 #[derive(Debug)]
-pub(super) struct Visit(Option<(Arc<Addresses>, IpAddr)>);
+pub(super) struct Visit(Option<(Arc<Addresses>, Network)>);
 
 impl Addresses {
     pub(super) fn new(max: usize) -> Self {
@@ -31,7 +30,7 @@ impl Addresses {
         if self.max == 0 {
             return Some(Visit(None));
         }
-        let client = client(peer);
+        let client = Network::from(peer);
         let mut open = self.lock();
         let count = open.entry(client).or_default();
         if *count >= self.max {
@@ -41,7 +40,7 @@ impl Addresses {
         Some(Visit(Some((Arc::clone(self), client))))
     }
 
-    fn leave(&self, client: IpAddr) {
+    fn leave(&self, client: Network) {
         let mut open = self.lock();
         if let Some(count) = open.get_mut(&client) {
             *count -= 1;
@@ -51,7 +50,7 @@ impl Addresses {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Network, usize>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -60,16 +59,6 @@ impl Drop for Visit {
     fn drop(&mut self) {
         if let Some((addresses, client)) = &self.0 {
             addresses.leave(*client);
-        }
-    }
-}
-
-fn client(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => {
-            let network = address.to_bits() >> V6_CLIENT_BITS << V6_CLIENT_BITS;
-            Ipv6Addr::from_bits(network).into()
         }
     }
 }

@@ -9,9 +9,9 @@ use tidegate_proto::admin::ListEdgesResponse;
 use super::{StartError, bad};
 use crate::{
     answer::{Rules as AnswerRules, apps::Apps},
-    clients::RtmpLimits,
+    clients::{Clients, RtmpLimits, http, rtmp},
     config::{self, Config},
-    front::Limits as FrontLimits,
+    front::{Limits as FrontLimits, Services, Tls},
     gate::{AllowedHosts, Limits as GateLimits, Rules as GateRules},
     ops::{self, OpsAccess},
     own,
@@ -32,6 +32,16 @@ pub(super) fn client_limits(config: &Config) -> FrontLimits {
         ..FrontLimits::CLIENTS
     };
     limits.within_open_files()
+}
+
+/// What is spoken on the clients' port, and by whom it is answered.
+pub(super) fn client_services(clients: Clients, tls: Option<Arc<Tls>>) -> Services {
+    Services {
+        rtmp: Some(rtmp::service(clients.clone())),
+        tls,
+        trusted_proxies: clients.rules.trusted_proxies.clone().into(),
+        ..Services::new(http::routes(clients))
+    }
 }
 
 pub(super) fn rtmp_limits(config: &Config) -> RtmpLimits {

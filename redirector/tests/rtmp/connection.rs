@@ -46,7 +46,7 @@ async fn without_an_edge_the_client_is_rejected_without_a_url() {
     let mut player = site.connect().await;
     player.shake_hands().await;
     player.send(&connect("live", "rtmp://lb/live")).await;
-    let said = player.rest().await;
+    let said = messages(&player.rest().await).remove(0);
     assert!(holds(&said, "no edge available") && !holds(&said, "redirect"));
     assert_eq!(count(&site.clients.rtmp.answers, "empty_fleet"), 1);
 }
@@ -61,7 +61,7 @@ async fn a_client_that_goes_round_in_circles_is_rejected_without_a_url() {
         let mut player = site.connect().await;
         player.shake_hands().await;
         player.send(&connect("live", "rtmp://lb/live")).await;
-        let said = player.rest().await;
+        let said = messages(&player.rest().await).remove(0);
         redirected += u32::from(holds(&said, "edge-1.example.com"));
         assert!(holds(&said, "_error"));
     }

@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, fmt, net::IpAddr, str::FromStr, time::Duration};
 
-use crate::clients::network::Network;
+use crate::network::Network;
 
 /// A session that is not asked for so long is over.
 pub const SILENCE_MAX: Duration = Duration::from_secs(10);

@@ -1,10 +1,10 @@
-//! What a client's address stands for where clients are counted.
+//! What a client's address stands for wherever clients are counted.
 
 use std::net::IpAddr;
 
 /// What one host can easily pick its own addresses from: an IPv4 address, or an IPv6 /64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Network {
+pub(crate) enum Network {
     /// One address.
     V4([u8; 4]),
     /// The first half of an address.
