@@ -11,6 +11,7 @@ pub mod metrics;
 pub mod process;
 pub mod programs;
 pub mod rpc;
+pub mod rtmp;
 pub mod scene;
 pub mod tools;
 pub mod wait;
