@@ -1,6 +1,12 @@
 //! A real browser: Chromium, driven through chromedriver (W3C WebDriver over HTTP).
 
-use std::{fs, net::SocketAddr, path::Path, process::Command};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::{SocketAddr, TcpStream},
+    path::Path,
+    process::Command,
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -145,5 +151,24 @@ fn send(driver: SocketAddr, method: &str, target: &str, body: &Value) -> Result<
          Content-Type: application/json; charset=utf-8\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
-    http::exchange(driver, request.as_bytes()).and_then(|bytes| Reply::parse(&bytes))
+    let mut stream = http::connect(driver)?;
+    stream.write_all(request.as_bytes()).map_err(|error| error.to_string())?;
+    whole_reply(&mut stream)
+}
+
+/// Reads as long as the answer says it is, because chromedriver is slow to close.
+fn whole_reply(stream: &mut TcpStream) -> Result<Reply, String> {
+    let (mut bytes, mut buffer) = (Vec::new(), [0; 16 << 10]);
+    loop {
+        let len = stream.read(&mut buffer).map_err(|error| error.to_string())?;
+        bytes.extend(&buffer[..len]);
+        let reply = Reply::parse(&bytes);
+        let is_whole = reply.as_ref().is_ok_and(|reply| {
+            let length = reply.header("content-length").and_then(|text| text.parse().ok());
+            length.is_some_and(|length: usize| reply.body.len() >= length)
+        });
+        if is_whole || len == 0 {
+            return reply;
+        }
+    }
 }

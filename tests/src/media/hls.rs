@@ -14,7 +14,7 @@ const COLOURS_MIN: usize = 32;
 const PAGE: &str = r#"<!doctype html>
 <title>hls.js</title>
 <body style="margin:0;background:#000">
-<video id="v" muted autoplay playsinline style="width:640px;height:360px"></video>
+<video id="v" muted autoplay playsinline style="width:480px;height:270px"></video>
 <script src="/hls.js"></script>
 <script>
 const video = document.getElementById("v");
