@@ -57,28 +57,26 @@ impl Rejection {
 
 /// Is refused at the redirector.
 #[track_caller]
-pub fn rejected(url: &str, trust: Option<&Trust>) -> Rejection {
-    let asked: RtmpUrl = url.parse().expect("an RTMP URL");
-    match connect(&asked, trust) {
+pub fn rejected(url: &RtmpUrl, trust: Option<&Trust>) -> Rejection {
+    match connect(url, trust) {
         Ok(Answer::Rejected(rejection)) => rejection,
-        Ok(Answer::Accepted(_)) => panic!("{url} was accepted"),
-        Err(error) => panic!("{url}: {error}"),
+        Ok(Answer::Accepted(_)) => panic!("{url:?} was accepted"),
+        Err(error) => panic!("{url:?}: {error}"),
     }
 }
 
 /// Is refused at the redirector and accepted where that leads.
 #[track_caller]
-pub fn follow(url: &str, trust: Option<&Trust>) -> Followed {
-    let asked: RtmpUrl = url.parse().expect("an RTMP URL");
+pub fn follow(url: &RtmpUrl, trust: Option<&Trust>) -> Followed {
     let rejection = rejected(url, trust);
-    let redirect = rejection.redirect().unwrap_or_else(|why| panic!("{url}: {why}")).to_owned();
-    let led = RtmpUrl::tc(&redirect).unwrap_or_else(|why| panic!("{url}: {why}"));
+    let redirect = rejection.redirect().unwrap_or_else(|why| panic!("{url:?}: {why}")).to_owned();
+    let led = RtmpUrl::tc(&redirect).unwrap_or_else(|why| panic!("{url:?}: {why}"));
     assert!(led.port_is_written, "without a port the old one would be used: {redirect}");
-    assert_ne!((&led.host, led.port), (&asked.host, asked.port), "{redirect} leads back");
+    assert_ne!((&led.host, led.port), (&url.host, url.port), "{redirect} leads back");
     let client = match connect(&led, trust) {
         Ok(Answer::Accepted(client)) => client,
         Ok(Answer::Rejected(again)) => panic!("{redirect} refused: {again:?}"),
         Err(error) => panic!("{redirect}: {error}"),
     };
-    Followed { rejection, redirect, client, stream: asked.stream }
+    Followed { rejection, redirect, client, stream: url.stream.clone() }
 }

@@ -62,6 +62,11 @@ impl RtmpUrl {
         })
     }
 
+    /// A stream of a tcUrl, which may have a query of its own.
+    pub fn of(tc_url: &str, stream: &str) -> Result<Self, String> {
+        Ok(Self { stream: stream.to_owned(), ..Self::tc(tc_url)? })
+    }
+
     /// The tcUrl of it.
     #[must_use]
     pub fn tc_url(&self) -> String {

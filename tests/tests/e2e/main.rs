@@ -16,4 +16,7 @@ mod load;
 mod main_job;
 mod metrics;
 mod oracle;
+mod players;
 mod restart;
+mod rtmp_follow;
+mod splice;
