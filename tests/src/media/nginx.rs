@@ -35,6 +35,8 @@ pub struct Nginx {
     pub rtmps: SocketAddr,
     /// HLS at `/live/STREAM/playlist.m3u8`.
     pub http: SocketAddr,
+    /// The same in TLS, if it was started with a certificate.
+    pub https: SocketAddr,
     has_tls: bool,
     home: TempDir,
 }
@@ -61,7 +63,7 @@ impl Nginx {
         Self::launch(None)
     }
 
-    /// RTMP in TLS too, with `server.pem` and `server.key` of a folder.
+    /// Both in TLS too, with `server.pem` and `server.key` of a folder.
     #[track_caller]
     pub fn start_with_tls(certificates: &Path) -> Self {
         Self::launch(Some(certificates))
@@ -72,10 +74,10 @@ impl Nginx {
         let home = tempfile::tempdir().expect("a temporary folder");
         fs::create_dir(home.path().join("hls")).expect("a folder");
         for _ in 0..TRIES {
-            let [rtmp, rtmps, http] = free_ports();
-            let text = configuration(home.path(), certificates, [rtmp, rtmps, http]);
+            let ports @ [rtmp, rtmps, http, https] = free_ports();
+            let text = configuration(home.path(), certificates, ports);
             if let Some(process) = Self::attempt(home.path(), &text) {
-                return Self { process, rtmp, rtmps, http, has_tls: certificates.is_some(), home };
+                return Self { process, rtmp, rtmps, http, https, has_tls: certificates.is_some(), home };
             }
         }
         let log = fs::read_to_string(home.path().join("nginx.log")).unwrap_or_default();
@@ -108,7 +110,10 @@ impl Nginx {
     #[must_use]
     pub fn endpoints(&self) -> Vec<(Scheme, u16)> {
         let mut endpoints = vec![(Scheme::Rtmp, self.rtmp.port()), (Scheme::Http, self.http.port())];
-        endpoints.extend(self.has_tls.then_some((Scheme::Rtmps, self.rtmps.port())));
+        if self.has_tls {
+            endpoints.push((Scheme::Rtmps, self.rtmps.port()));
+            endpoints.push((Scheme::Https, self.https.port()));
+        }
         endpoints
     }
 
@@ -197,17 +202,20 @@ fn free_ports<const N: usize>() -> [SocketAddr; N] {
     held.map(|listener| listener.local_addr().expect("an address"))
 }
 
-fn configuration(home: &Path, tls: Option<&Path>, [rtmp, rtmps, http]: [SocketAddr; 3]) -> String {
+fn configuration(home: &Path, tls: Option<&Path>, ports: [SocketAddr; 4]) -> String {
+    let [rtmp, rtmps, http, https] = ports;
     let home = home.display();
     let rtmp_module = module("ngx_rtmp_module.so");
-    let (stream_module, stream) = tls.map_or_else(Default::default, |folder| {
+    let [stream_module, stream, listen_tls] = tls.map_or_else(Default::default, |folder| {
+        let module = module("ngx_stream_module.so");
         let folder = folder.display();
-        let load = format!("load_module {};", module("ngx_stream_module.so"));
-        let block = format!(
-            "stream {{ server {{ listen {rtmps} ssl; proxy_pass {rtmp}; ssl_certificate \
-             {folder}/server.pem; ssl_certificate_key {folder}/server.key; }} }}"
-        );
-        (load, block)
+        let certificate =
+            format!("ssl_certificate {folder}/server.pem; ssl_certificate_key {folder}/server.key;");
+        [
+            format!("load_module {module};"),
+            format!("stream {{ server {{ listen {rtmps} ssl; proxy_pass {rtmp}; {certificate} }} }}"),
+            format!("listen {https} ssl; {certificate}"),
+        ]
     });
     format!(
         r#"load_module {rtmp_module};
@@ -243,6 +251,7 @@ http {{
     types {{ application/vnd.apple.mpegurl m3u8; video/mp2t ts; }}
     server {{
         listen {http};
+        {listen_tls}
         add_header Access-Control-Allow-Origin * always;
         add_header Cache-Control no-store always;
         location = /stat {{ rtmp_stat all; }}

@@ -54,7 +54,7 @@ pub struct Played {
     pub media: Message,
 }
 
-/// Shakes hands over an open stream and returns S1 S2's bytes with what came after them.
+/// Shakes hands over an open stream; whether S2 echoed C1.
 fn shake(wire: &mut dyn Wire) -> io::Result<bool> {
     let mut c1 = [0; HANDSHAKE_LEN];
     rand::fill(&mut c1[8..]);
@@ -183,6 +183,16 @@ impl Client {
         let bytes = self.writer.write(message, format);
         self.wire.write_all(&bytes)?;
         self.wire.flush()
+    }
+
+    /// Cuts everything from now on into chunks of another size, and says so.
+    pub fn set_chunk_size(&mut self, size: u16) -> io::Result<()> {
+        let payload = u32::from(size).to_be_bytes().to_vec();
+        let kind = kind::SET_CHUNK_SIZE;
+        let message = Message { chunk_stream: 2, timestamp: 0, kind, stream: 0, payload };
+        self.send(&message, Format::Full)?;
+        self.writer.size = usize::from(size);
+        Ok(())
     }
 
     /// The next command, past everything else.

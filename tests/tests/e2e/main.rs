@@ -19,4 +19,5 @@ mod oracle;
 mod players;
 mod restart;
 mod rtmp_follow;
+mod rtmp_hostile;
 mod splice;

@@ -58,9 +58,7 @@ fn ended_at_once(ran: &Ran) {
 fn ffprobe_and_ffmpeg_end_at_once_and_name_the_edge() {
     let stage = Stage::set();
     for scheme in ["rtmp", "rtmpt", "rtmps", "rtmpts"] {
-        // An edge without RTMPTS is not given to whom asks for it.
-        let said =
-            if scheme == "rtmpts" { "no edge available".into() } else { stage.leads_to(scheme) };
+        let said = stage.leads_to(scheme);
         let ran = ffprobe(&stage.url(scheme));
         ended_at_once(&ran);
         assert!(ran.err.contains(&said), "{said}: {ran:#?}");

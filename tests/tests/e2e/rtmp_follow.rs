@@ -153,7 +153,7 @@ fn each_redirect_is_counted_once() {
     let scene = Scene::with_servers(Redirector::start(), &[("edge-1", &server)]);
     let redirects = || {
         let metrics = scene.redirector.metrics();
-        metrics.sum("tidegate_redirects_total", &[])
+        metrics.sum("tidegate_rtmp_answers_total", &[("kind", "rtmp_redirect")])
     };
     let before = redirects();
     for scheme in ["rtmp", "rtmpt", "rtmp"] {
