@@ -77,7 +77,15 @@ impl Nginx {
             let ports @ [rtmp, rtmps, http, https] = free_ports();
             let text = configuration(home.path(), certificates, ports);
             if let Some(process) = Self::attempt(home.path(), &text) {
-                return Self { process, rtmp, rtmps, http, https, has_tls: certificates.is_some(), home };
+                return Self {
+                    process,
+                    rtmp,
+                    rtmps,
+                    http,
+                    https,
+                    has_tls: certificates.is_some(),
+                    home,
+                };
             }
         }
         let log = fs::read_to_string(home.path().join("nginx.log")).unwrap_or_default();
@@ -109,7 +117,8 @@ impl Nginx {
     /// What an edge's heartbeat says of it.
     #[must_use]
     pub fn endpoints(&self) -> Vec<(Scheme, u16)> {
-        let mut endpoints = vec![(Scheme::Rtmp, self.rtmp.port()), (Scheme::Http, self.http.port())];
+        let mut endpoints =
+            vec![(Scheme::Rtmp, self.rtmp.port()), (Scheme::Http, self.http.port())];
         if self.has_tls {
             endpoints.push((Scheme::Rtmps, self.rtmps.port()));
             endpoints.push((Scheme::Https, self.https.port()));
@@ -192,7 +201,8 @@ fn nginx() -> PathBuf {
 #[track_caller]
 fn module(name: &str) -> String {
     let found = MODULES.iter().map(|folder| Path::new(folder).join(name)).find(|p| p.is_file());
-    let found = found.unwrap_or_else(|| panic!("there is no {name}; `tests/run --install` gets it"));
+    let found =
+        found.unwrap_or_else(|| panic!("there is no {name}; `tests/run --install` gets it"));
     found.display().to_string()
 }
 
@@ -209,11 +219,14 @@ fn configuration(home: &Path, tls: Option<&Path>, ports: [SocketAddr; 4]) -> Str
     let [stream_module, stream, listen_tls] = tls.map_or_else(Default::default, |folder| {
         let module = module("ngx_stream_module.so");
         let folder = folder.display();
-        let certificate =
-            format!("ssl_certificate {folder}/server.pem; ssl_certificate_key {folder}/server.key;");
+        let certificate = format!(
+            "ssl_certificate {folder}/server.pem; ssl_certificate_key {folder}/server.key;"
+        );
         [
             format!("load_module {module};"),
-            format!("stream {{ server {{ listen {rtmps} ssl; proxy_pass {rtmp}; {certificate} }} }}"),
+            format!(
+                "stream {{ server {{ listen {rtmps} ssl; proxy_pass {rtmp}; {certificate} }} }}"
+            ),
             format!("listen {https} ssl; {certificate}"),
         ]
     });

@@ -36,13 +36,12 @@ impl Trust {
         for certificate in certificates {
             roots.add(certificate.expect("a certificate")).expect("an authority");
         }
-        let config = ClientConfig::builder_with_provider(Arc::new(
-            rustls::crypto::ring::default_provider(),
-        ))
-        .with_safe_default_protocol_versions()
-        .expect("versions that ring knows")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        let config =
+            ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+                .with_safe_default_protocol_versions()
+                .expect("versions that ring knows")
+                .with_root_certificates(roots)
+                .with_no_client_auth();
         Self(Arc::new(config))
     }
 

@@ -117,7 +117,11 @@ fn each_kind_of_nonsense_ends_its_session_and_has_a_counter() {
         eventually(SOON, &format!("{reason} is counted"), || {
             let metrics = scene.redirector.metrics();
             let counted = metrics.sum(REFUSED, &[("reason", reason)]) - before;
-            if counted == 1.0 { Ok(()) } else { Err(format!("{:?}", metrics.by(REFUSED, "reason"))) }
+            if counted == 1.0 {
+                Ok(())
+            } else {
+                Err(format!("{:?}", metrics.by(REFUSED, "reason")))
+            }
         });
     }
     assert!(scene.redirector.process().is_running());
@@ -140,7 +144,10 @@ fn an_array_that_counts_to_four_thousand_million_costs_nothing() {
     let before = resident_bytes(pid);
     for marker in [0x08, 0x0a] {
         for _ in 0..200 {
-            closes(client, &[handshake(), connect_with(&[marker, 0xff, 0xff, 0xff, 0xff])].concat());
+            closes(
+                client,
+                &[handshake(), connect_with(&[marker, 0xff, 0xff, 0xff, 0xff])].concat(),
+            );
         }
     }
     let grown = resident_bytes(pid).saturating_sub(before);
