@@ -89,8 +89,17 @@ impl Client {
     }
 
     /// Says `connect` and waits for the answer.
-    pub fn connect(mut self, url: &RtmpUrl) -> io::Result<Answer> {
-        let properties = Value::object([
+    pub fn connect(self, url: &RtmpUrl) -> io::Result<Answer> {
+        self.connect_saying(url, &[])
+    }
+
+    /// The same with further properties.
+    pub fn connect_saying(
+        mut self,
+        url: &RtmpUrl,
+        further: &[(&str, Value)],
+    ) -> io::Result<Answer> {
+        let properties = [
             ("app", Value::text(&url.app)),
             ("flashVer", Value::text("LNX 10,0,32,18")),
             ("tcUrl", Value::text(&url.tc_url())),
@@ -99,8 +108,11 @@ impl Client {
             ("audioCodecs", Value::Number(4_071.0)),
             ("videoCodecs", Value::Number(252.0)),
             ("videoFunction", Value::Number(1.0)),
-        ]);
-        self.call(0, &[Value::text("connect"), Value::Number(1.0), properties])?;
+        ];
+        let properties = properties.iter().chain(further);
+        let properties = properties.map(|(name, value)| ((*name).to_owned(), value.clone()));
+        let object = Value::Object(properties.collect());
+        self.call(0, &[Value::text("connect"), Value::Number(1.0), object])?;
         let command = self.command()?;
         if command[0].as_str() == Some("_result") {
             return Ok(Answer::Accepted(self));

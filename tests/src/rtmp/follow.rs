@@ -80,3 +80,49 @@ pub fn follow(url: &RtmpUrl, trust: Option<&Trust>) -> Followed {
     };
     Followed { rejection, redirect, client, stream: url.stream.clone() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rejection(name: &str, info: Value) -> Rejection {
+        let command = vec![Value::text(name), Value::Number(1.0), Value::Null, info];
+        Rejection { command, closed: true, ended: true }
+    }
+
+    fn info(ex: Value) -> Value {
+        Value::object([
+            ("level", Value::text("error")),
+            ("code", Value::text("NetConnection.Connect.Rejected")),
+            ("description", Value::text("elsewhere")),
+            ("ex", ex),
+        ])
+    }
+
+    fn ex(code: Value) -> Value {
+        Value::object([("code", code), ("redirect", Value::text("rtmp://e.example:1/live"))])
+    }
+
+    #[test]
+    fn only_the_one_rejection_is_followed() {
+        let proper = rejection("_error", info(ex(Value::Number(302.0))));
+        assert_eq!(proper.redirect(), Ok("rtmp://e.example:1/live"));
+        let Value::Object(properties) = ex(Value::Number(302.0)) else { panic!("an object") };
+        let mut unanswered = proper.clone();
+        unanswered.command[1] = Value::Number(0.0);
+        for wrong in [
+            rejection("onStatus", info(ex(Value::Number(302.0)))),
+            rejection("_error", info(ex(Value::text("302")))),
+            rejection("_error", info(ex(Value::Number(301.0)))),
+            rejection("_error", info(Value::EcmaArray(properties))),
+            rejection("_error", info(Value::object([("code", Value::Number(302.0))]))),
+            rejection("_error", ex(Value::Number(302.0))),
+            rejection("_error", Value::Null),
+            Rejection { closed: false, ..proper.clone() },
+            Rejection { command: proper.command[..3].to_vec(), ..proper },
+            unanswered,
+        ] {
+            assert!(wrong.redirect().is_err(), "{wrong:?}");
+        }
+    }
+}

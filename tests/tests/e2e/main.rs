@@ -20,4 +20,5 @@ mod players;
 mod restart;
 mod rtmp_follow;
 mod rtmp_hostile;
+mod rtmp_policy;
 mod splice;
