@@ -71,6 +71,18 @@ impl SimulatedEdge {
         Self { id, heartbeat, key_id: fleet.id(), key, session, session_key, sequence: 0 }
     }
 
+    /// The same edge, announcing where it really is.
+    #[must_use]
+    pub fn at(mut self, host: &str, endpoints: &[(Scheme, u16)]) -> Self {
+        self.heartbeat.redirect_address = Some(host.parse().expect("a valid host"));
+        let endpoint = |(scheme, port): &(Scheme, u16)| Endpoint {
+            scheme: *scheme,
+            port: (*port).try_into().expect("a port"),
+        };
+        self.heartbeat.endpoints = endpoints.iter().map(endpoint).collect();
+        self
+    }
+
     /// `NAME.example:8080`, as it stands in a Location.
     #[must_use]
     pub fn authority(&self) -> String {

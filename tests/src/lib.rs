@@ -2,15 +2,19 @@
 //!
 //! Nothing here is part of a program, and no program depends on it.
 
+pub mod browser;
 pub mod credentials;
 pub mod edge;
 pub mod fuzz;
 pub mod http;
 pub mod load;
+pub mod media;
 pub mod metrics;
 pub mod process;
 pub mod programs;
 pub mod rpc;
+pub mod rtmp;
 pub mod scene;
+pub mod site;
 pub mod tools;
 pub mod wait;

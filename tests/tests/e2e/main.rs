@@ -4,6 +4,7 @@
 
 mod admin;
 mod agent;
+mod browser;
 mod ctl;
 mod demo;
 mod drain_exact;
@@ -14,4 +15,10 @@ mod kill;
 mod load;
 mod main_job;
 mod metrics;
+mod oracle;
+mod players;
 mod restart;
+mod rtmp_follow;
+mod rtmp_hostile;
+mod rtmp_policy;
+mod splice;
