@@ -29,10 +29,10 @@ impl Bounds {
         Self { len_bytes_max: COMMAND_LEN_MAX, chunk_streams_max: 8, commands: true };
     /// After it: media may come.
     pub(in crate::rtmp) const CALLS: Self =
-        Self { len_bytes_max: 0xFF_FFFF, chunk_streams_max: 64, commands: true };
+        Self { len_bytes_max: 0xFF_FFFF, chunk_streams_max: 32, commands: true };
     /// Beside a splice, where another reads the commands.
     pub(in crate::rtmp) const RELAY: Self =
-        Self { len_bytes_max: 0xFF_FFFF, chunk_streams_max: 64, commands: false };
+        Self { len_bytes_max: 0xFF_FFFF, chunk_streams_max: 32, commands: false };
 
     /// Whether a message is kept; if so, its length is checked for its kind.
     fn keeps(&self, header: &Header) -> Result<bool, RtmpReject> {

@@ -93,6 +93,17 @@ fn the_ninth_chunk_stream_is_refused() {
 }
 
 #[test]
+fn the_33rd_chunk_stream_is_refused_after_connect() {
+    let fed = |last: u8| {
+        // Connect takes chunk stream 3.
+        let more = (4..=last).flat_map(|stream| header(stream, 9, 0));
+        session().feed(&good().into_iter().chain(more).collect::<Vec<_>>(), &mut Says::accept())
+    };
+    assert!(matches!(fed(34), Ok(Progress::Open)));
+    assert_eq!(fed(35).expect_err("it is refused"), RtmpReject::TooManyChunkStreams);
+}
+
+#[test]
 fn connect_is_at_most_the_32nd_message() {
     let quiet = |count| [header(4, 9, 0).repeat(count), good()].concat();
     assert!(is_answered(&quiet(31)));
