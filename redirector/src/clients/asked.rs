@@ -2,13 +2,14 @@
 
 use std::net::IpAddr;
 
-use tidegate_control::pick::Picked;
 use tidegate_proto::edge::{EdgeId, Scheme};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Clients, figures::SpliceFault};
 use crate::{
-    answer::connect::{ConnectAnswer, ConnectQuestion, Route, SplicePlan, host_for_call},
+    answer::connect::{
+        ConnectAnswer, ConnectKind, ConnectQuestion, Route, SplicePlan, host_for_call,
+    },
     rtmp::{Connect, Judge, Verdict},
 };
 
@@ -35,7 +36,61 @@ impl<'a> Asked<'a> {
         Self { clients, client, scheme, port, splice: None }
     }
 
-    fn answer(&self, connect: &Connect) -> (ConnectAnswer, Option<Route<'a>>) {
+    fn redirect(&self, route: &Route<'_>) -> ConnectAnswer {
+        let loop_guard = &self.clients.loop_guard;
+        let now = self.clients.clock.now().monotonic;
+        if !loop_guard.admits(self.client, route.application(), now) {
+            return ConnectAnswer::LoopGuard;
+        }
+        let answer = self.clients.lead(route, &[]);
+        if matches!(answer, ConnectAnswer::Redirect { .. } | ConnectAnswer::Reconnect(_)) {
+            loop_guard.charge(self.client, route.application(), now);
+        }
+        answer
+    }
+
+    fn splice(&mut self, route: Route<'a>) -> Verdict {
+        let Some(place) = self.clients.splices.try_enter() else {
+            self.clients.rtmp.splice_faults.count(SpliceFault::Full);
+            let description = "too many connections are spliced to edges already; try again later";
+            return Verdict::Reject { redirect: None, description: description.to_owned() };
+        };
+        match self.clients.lead(&route, &[]) {
+            ConnectAnswer::Splice(plan) => {
+                self.clients.rtmp.answers.count(ConnectKind::Splice);
+                self.splice = Some(Splice { plan: *plan, route, _place: place });
+                Verdict::Splice
+            }
+            other => self.tell(other),
+        }
+    }
+
+    fn tell(&self, answer: ConnectAnswer) -> Verdict {
+        self.clients.rtmp.answers.count(answer.kind());
+        let description = answer.description().unwrap_or_default();
+        match answer {
+            ConnectAnswer::Redirect { url, .. } => {
+                Verdict::Reject { redirect: Some(url), description }
+            }
+            ConnectAnswer::Accept => Verdict::Accept { reconnect: None },
+            ConnectAnswer::Reconnect(url) => Verdict::Accept { reconnect: Some(url) },
+            _ => Verdict::Reject { redirect: None, description },
+        }
+    }
+}
+
+impl Clients {
+    /// Chooses an edge that has not been tried.
+    fn lead(&self, route: &Route<'_>, tried: &[EdgeId]) -> ConnectAnswer {
+        // A drain waits for this guard, so it is held until the answer is made and no longer.
+        let snapshot = self.published.load();
+        let now = self.clock.now();
+        route.answer_without(tried, &self.rules, &snapshot.fleet, now, &mut rand::rng())
+    }
+}
+
+impl Judge for Asked<'_> {
+    fn connect(&mut self, connect: &Connect) -> Verdict {
         let question = ConnectQuestion {
             app: &connect.app,
             tc_url: &connect.tc_url,
@@ -45,91 +100,28 @@ impl<'a> Asked<'a> {
             port: self.port,
         };
         match self.clients.rules.route(&question) {
-            Ok(route) => (self.lead(&route), Some(route)),
-            Err(answer) => (answer, None),
-        }
-    }
-
-    fn lead(&self, route: &Route<'_>) -> ConnectAnswer {
-        let clients = self.clients;
-        let now = clients.clock.now();
-        let (client, app) = (self.client, route.application());
-        if route.is_redirect() && !clients.loop_guard.admits(client, app, now.monotonic) {
-            return ConnectAnswer::LoopGuard;
-        }
-        // A drain waits for this guard, so it is held until the answer is made and no longer.
-        let snapshot = clients.published.load();
-        let answer = route.answer(&clients.rules, &snapshot.fleet, now, &mut rand::rng());
-        drop(snapshot);
-        if matches!(answer, ConnectAnswer::Redirect { .. } | ConnectAnswer::Reconnect(_)) {
-            clients.loop_guard.charge(client, app, now.monotonic);
-        }
-        answer
-    }
-
-    fn splice(&mut self, plan: SplicePlan, route: Option<Route<'a>>) -> Verdict {
-        let place = self.clients.splices.try_enter();
-        let (Some(place), Some(route)) = (place, route) else {
-            self.clients.rtmp.splice_faults.count(SpliceFault::Full);
-            return rejection("too many connections are spliced to edges already; try again later");
-        };
-        self.splice = Some(Splice { plan, route, _place: place });
-        Verdict::Splice
-    }
-}
-
-impl Judge for Asked<'_> {
-    fn connect(&mut self, connect: &Connect) -> Verdict {
-        let (answer, route) = self.answer(connect);
-        self.clients.rtmp.answers.count(answer.kind());
-        let description = answer.description().unwrap_or_default();
-        match answer {
-            ConnectAnswer::Redirect { url, .. } => {
-                Verdict::Reject { redirect: Some(url), description }
-            }
-            ConnectAnswer::Accept => Verdict::Accept { reconnect: None },
-            ConnectAnswer::Reconnect(url) => Verdict::Accept { reconnect: Some(url) },
-            ConnectAnswer::Splice(plan) => self.splice(*plan, route),
-            _ => Verdict::Reject { redirect: None, description },
+            Ok(route) if route.is_redirect() => self.tell(self.redirect(&route)),
+            Ok(route) => self.splice(route),
+            Err(answer) => self.tell(answer),
         }
     }
 
     fn host(&mut self) -> String {
-        let clients = self.clients;
-        let now = clients.clock.now();
-        let snapshot = clients.published.load();
-        let (kind, host) =
-            host_for_call(&clients.rules, &snapshot.fleet, self.port, now, &mut rand::rng());
+        let Clients { published, rules, clock, rtmp, .. } = self.clients;
+        let snapshot = published.load();
+        let now = clock.now();
+        let (kind, host) = host_for_call(rules, &snapshot.fleet, self.port, now, &mut rand::rng());
         drop(snapshot);
-        clients.rtmp.answers.count(kind);
+        rtmp.answers.count(kind);
         host
     }
 }
 
 impl Splice<'_> {
-    /// Plans for another edge than those in `tried`. `None`: there is none.
-    pub(super) fn plan_again(&mut self, clients: &Clients, tried: &[EdgeId]) -> Option<()> {
-        let now = clients.clock.now();
-        let snapshot = clients.published.load();
-        let answer = self.route.answer_without(
-            tried,
-            &clients.rules,
-            &snapshot.fleet,
-            now,
-            &mut rand::rng(),
-        );
-        drop(snapshot);
-        let ConnectAnswer::Splice(plan) = answer else { return None };
+    /// Plans for another edge than those in `tried`; false: there is none.
+    pub(super) fn plan_again(&mut self, clients: &Clients, tried: &[EdgeId]) -> bool {
+        let ConnectAnswer::Splice(plan) = clients.lead(&self.route, tried) else { return false };
         self.plan = *plan;
-        Some(())
+        true
     }
-
-    /// The edge.
-    pub(super) fn picked(&self) -> &Picked {
-        &self.plan.picked
-    }
-}
-
-fn rejection(description: &str) -> Verdict {
-    Verdict::Reject { redirect: None, description: description.to_owned() }
 }

@@ -66,7 +66,8 @@ async fn reach(
     let mut tried: Vec<EdgeId> = Vec::with_capacity(EDGES_MAX);
     loop {
         let opening = handover.opening(&splice.plan.app, &splice.plan.tc_url);
-        let dialled = dial(splice.picked(), &opening, &clients.published, &clients.rules.own).await;
+        let dialled =
+            dial(&splice.plan.picked, &opening, &clients.published, &clients.rules.own).await;
         match dialled {
             Ok(dialled) => {
                 clients.rtmp.bytes_to_edges.fetch_add(opening.len() as u64, Relaxed);
@@ -74,8 +75,8 @@ async fn reach(
             }
             Err(fault) => clients.rtmp.splice_faults.count(fault),
         }
-        tried.push(splice.picked().edge.id);
-        if tried.len() == EDGES_MAX || splice.plan_again(clients, &tried).is_none() {
+        tried.push(splice.plan.picked.edge.id);
+        if tried.len() == EDGES_MAX || !splice.plan_again(clients, &tried) {
             clients.rtmp.splice_faults.count(SpliceFault::GivenUp);
             return Err(NoEdgeReached);
         }

@@ -26,7 +26,8 @@ async fn a_body_is_read_before_its_client_is_sent_on() {
 
 #[tokio::test]
 async fn a_client_that_waits_for_leave_to_send_its_body_gets_it() {
-    let mut client = site().connect().await;
+    let site = site();
+    let mut client = site.connect().await;
     let head = "POST /whip HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n";
     client.send(format!("{head}Content-Length: 2\r\n\r\n")).await;
     assert_eq!(client.reply().await.expect("leave").status, 100);

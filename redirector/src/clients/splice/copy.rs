@@ -114,3 +114,95 @@ impl Way<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{DuplexStream, duplex},
+        task::JoinHandle,
+        time::Instant,
+    };
+
+    use super::*;
+    use crate::rtmp::{Connect, Judge, Progress, Session, Verdict, amf0::Writer};
+
+    struct Splices;
+
+    impl Judge for Splices {
+        fn connect(&mut self, _: &Connect) -> Verdict {
+            Verdict::Splice
+        }
+
+        fn host(&mut self) -> String {
+            String::new()
+        }
+    }
+
+    fn relay() -> Relay {
+        let connect = Writer::default().text(b"connect").number(1.0).begin();
+        let connect = connect.pair("app", "live").end().finish();
+        let len = u8::try_from(connect.len()).expect("one chunk");
+        let header = [3, 0, 0, 0, 0, 0, len, 20, 0, 0, 0, 0];
+        let client = [&[3; 1 + 2 * 1536][..], &header, &connect].concat();
+        match Session::new([0; 1528]).feed(&client, &mut Splices) {
+            Ok(Progress::Splice(handover)) => handover.into_relay().0,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// A client, an edge, and how long they were connected.
+    fn splice() -> (DuplexStream, DuplexStream, JoinHandle<Duration>) {
+        let (client, ours) = duplex(1_024);
+        let (theirs, edge) = duplex(1_024);
+        let copying = tokio::spawn(async move {
+            let (to_client, to_edge) = (AtomicU64::new(0), AtomicU64::new(0));
+            let counts = Counts { to_client: &to_client, to_edge: &to_edge };
+            let first = First { to_client: Vec::new(), to_edge: Vec::new() };
+            let started = Instant::now();
+            copy(ours, theirs, first, relay(), counts).await;
+            started.elapsed()
+        });
+        (client, edge, copying)
+    }
+
+    fn check_idle(lasted: Duration, moved: Duration) {
+        let idle = lasted - moved;
+        assert!((IDLE_MAX..=IDLE_MAX + 2 * LOOK_EVERY).contains(&idle), "{lasted:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_splice_in_which_nothing_moves_is_over() {
+        let (_client, _edge, copying) = splice();
+        check_idle(copying.await.expect("no panic"), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_direction_keeps_the_other() {
+        let (mut client, mut edge, copying) = splice();
+        for _ in 0..10 {
+            sleep(Duration::from_secs(50)).await;
+            edge.write_all(b"media").await.expect("an open splice");
+            client.read_exact(&mut [0; 5]).await.expect("an open splice");
+        }
+        check_idle(copying.await.expect("no panic"), Duration::from_secs(500));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_read_is_idle() {
+        let (_client, mut edge, copying) = splice();
+        let flood = tokio::spawn(async move { edge.write_all(&[0; 1_000_000]).await.is_err() });
+        check_idle(copying.await.expect("no panic"), Duration::ZERO);
+        assert!(flood.await.expect("no panic"), "the edge's connection ended");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_end_is_passed_on_and_the_other_direction_goes_on() {
+        let (mut client, mut edge, copying) = splice();
+        client.shutdown().await.expect("an open splice");
+        assert_eq!(edge.read(&mut [0; 1]).await.expect("an open splice"), 0);
+        edge.write_all(b"last").await.expect("an open splice");
+        client.read_exact(&mut [0; 4]).await.expect("an open splice");
+        drop(edge);
+        assert_eq!(copying.await.expect("no panic"), Duration::ZERO);
+    }
+}

@@ -18,6 +18,10 @@ const EMPTY_ANSWERS: usize = 10;
 /// What clients are told, from at once to about half a second.
 const INTERVALS: [u8; 6] = [0x01, 0x03, 0x05, 0x09, 0x11, 0x21];
 
+/// The most memory of one session, so that all of them have a bound: ten times what a client needs
+/// up to `connect`.
+const HELD_BYTES_MAX: usize = 64 * 1024;
+
 /// Every session of RTMPT.
 #[derive(Debug)]
 pub struct Tunnels {
@@ -112,7 +116,7 @@ impl Tunnels {
         let tunnelled = lock(&self.table).find(id, client, now).ok_or(Refusal::NoSession)?;
         let mut tunnelled = lock(&tunnelled);
         let progress = match call {
-            Call::Send(_) => tunnelled.session.feed(body, judge),
+            Call::Send(_) => tunnelled.take(body, judge),
             Call::Close(_) => Ok(Progress::Done),
             _ => Ok(Progress::Open),
         };
@@ -144,6 +148,12 @@ impl Tunnels {
 }
 
 impl Tunnelled {
+    fn take(&mut self, body: &[u8], judge: &mut impl Judge) -> Result<Progress, RtmpReject> {
+        let progress = self.session.feed(body, judge)?;
+        let held = self.session.held_bytes();
+        if held > HELD_BYTES_MAX { Err(RtmpReject::TooManyBytes) } else { Ok(progress) }
+    }
+
     fn reply(&mut self) -> Reply {
         let output = self.session.take_output();
         self.empty_answers = if output.is_empty() { self.empty_answers + 1 } else { 0 };
