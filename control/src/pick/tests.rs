@@ -30,7 +30,8 @@ fn fleet(edges: Vec<EdgeView>) -> FleetView {
 
 fn picks(fleet: &FleetView, count: usize) -> HashMap<u8, usize> {
     let own = HashSet::new();
-    let wanted = Wanted { scheme: Some(Scheme::Http), port: 80, port_override: None, own: &own, tried: &[] };
+    let wanted =
+        Wanted { scheme: Some(Scheme::Http), port: 80, port_override: None, own: &own, tried: &[] };
     let mut random = SmallRng::seed_from_u64(7);
     let mut counts = HashMap::new();
     for _ in 0..count {
@@ -68,12 +69,30 @@ fn unknown_capacity_is_the_fleets_median() {
 }
 
 #[test]
+fn an_edge_that_failed_the_client_is_not_picked_again() {
+    let (own, mut random) = (HashSet::new(), SmallRng::seed_from_u64(7));
+    let fleet = fleet(vec![viewers(1, 0), viewers(2, 50), viewers(3, 90)]);
+    let mut tried = Vec::new();
+    for n in 1..=3 {
+        let wanted =
+            Wanted { scheme: None, port: 80, port_override: None, own: &own, tried: &tried };
+        let picked = pick(&fleet, &wanted, Duration::ZERO, &mut random).expect("one is left");
+        assert_eq!(picked.edge.id.0[0], n);
+        tried.push(picked.edge.id);
+    }
+    let wanted = Wanted { scheme: None, port: 80, port_override: None, own: &own, tried: &tried };
+    let none = pick(&fleet, &wanted, Duration::ZERO, &mut random).expect_err("all have failed");
+    assert_eq!(none, NoEdge::NoEndpoint);
+}
+
+#[test]
 fn ties_are_broken_at_random() {
     let seen: HashSet<u8> = (0..64u64)
         .map(|seed| {
             let fleet = fleet((1..=4).map(edge).collect());
             let own = HashSet::new();
-            let wanted = Wanted { scheme: None, port: 80, port_override: None, own: &own, tried: &[] };
+            let wanted =
+                Wanted { scheme: None, port: 80, port_override: None, own: &own, tried: &[] };
             let mut random = SmallRng::seed_from_u64(seed);
             pick(&fleet, &wanted, Duration::ZERO, &mut random).expect("one").edge.id.0[0]
         })
@@ -129,7 +148,8 @@ fn the_flag_holds_whatever_the_snapshot_says() {
 
 fn reached(edge: EdgeView, scheme: Scheme, change: impl FnOnce(&mut Wanted<'_>)) -> Option<u16> {
     let own = HashSet::new();
-    let mut wanted = Wanted { scheme: Some(scheme), port: 1935, port_override: None, own: &own, tried: &[] };
+    let mut wanted =
+        Wanted { scheme: Some(scheme), port: 1935, port_override: None, own: &own, tried: &[] };
     change(&mut wanted);
     let mut random = SmallRng::seed_from_u64(1);
     pick(&fleet(vec![edge]), &wanted, Duration::ZERO, &mut random).ok().map(|picked| picked.port)
@@ -162,7 +182,8 @@ fn no_answer_leads_back_here() {
     let own = HashSet::from([("10.0.0.1".parse().expect("an address"), 1935)]);
     let mut random = SmallRng::seed_from_u64(1);
     let mut port = |port| {
-        let wanted = Wanted { scheme: Some(Scheme::Http), port, port_override: None, own: &own, tried: &[] };
+        let wanted =
+            Wanted { scheme: Some(Scheme::Http), port, port_override: None, own: &own, tried: &[] };
         pick(&fleet(vec![edge(1)]), &wanted, Duration::ZERO, &mut random).map(|p| p.port)
     };
     assert_eq!(port(1935), Err(NoEdge::NoEndpoint));

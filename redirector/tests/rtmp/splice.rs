@@ -1,13 +1,13 @@
 //! Clients that are connected to an edge through the redirector.
 
 use std::{
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     sync::{Arc, atomic::Ordering::Relaxed},
 };
 
 use tidegate_control::{
     clock::Clock,
-    fleet::Fleet,
+    fleet::{Fleet, Running},
     order::{Principal, Request, Verb},
     registry::{Patience, Report},
     snapshot::EdgeView,
@@ -121,6 +121,37 @@ async fn three_edges_are_tried_and_no_more() {
 }
 
 #[tokio::test]
+async fn an_edge_may_have_a_name() {
+    let server = Edge::start().await;
+    let edge = sample::edge("edge-1", "localhost", &format!("rtmp:{}", server.address.port()));
+    let site = site(vec![edge]);
+    let mut player = site.connect().await;
+    player.shake_hands().await;
+    player.send(&connect("live", "rtmp://lb/live")).await;
+    assert_eq!(player.read(WORD.len()).await, WORD);
+}
+
+#[tokio::test]
+async fn a_name_that_leads_back_here_is_not_dialled() {
+    let server = Edge::start().await;
+    let port = server.address.port();
+    let edge = sample::edge("edge-1", "localhost", &format!("rtmp:{port}"));
+    let mut clients = clients(vec![edge], spliced(), RtmpLimits::default());
+    let loopback = [IpAddr::from([127, 0, 0, 1]), IpAddr::from(Ipv6Addr::LOCALHOST)];
+    clients.rules = Arc::new(Rules {
+        own: loopback.map(|address| (address, port)).into(),
+        ..Rules::clone(&clients.rules)
+    });
+    let site = Site::start(clients);
+    let mut player = site.connect().await;
+    player.shake_hands().await;
+    player.send(&connect("live", "rtmp://lb/live")).await;
+    assert!(holds(&messages(&player.rest().await)[0], "none could be reached"));
+    assert_eq!(count(&site.clients.rtmp.splice_faults, "unresolved"), 1);
+    assert_eq!(server.met.begun.available_permits(), 0);
+}
+
+#[tokio::test]
 async fn a_server_that_speaks_something_else_is_no_edge() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let site = site(vec![edge("edge-1", listener.local_addr().expect("bound").port(), 0)]);
@@ -172,12 +203,10 @@ async fn a_stop_ends_splices_at_once() {
 }
 
 /// A fleet that obeys orders, its edges at these ports and the earlier ones less loaded.
-async fn fleet(ports: &[u16]) -> Fleet {
+async fn fleet(ports: &[u16]) -> (Fleet, Running) {
     let store = Box::new(MemoryStore::default());
     let (fleet, running) =
         Fleet::start(Patience::default(), &Memory::default(), store, Clock::start(), "test");
-    // It runs as long as the handle lives.
-    std::mem::forget(running);
     for sequence in 1..=2 {
         for (n, port) in (1..).zip(ports) {
             fleet.report(report(n, *port, sequence)).expect("there is room");
@@ -187,7 +216,7 @@ async fn fleet(ports: &[u16]) -> Fleet {
     while fleet.published().fleet().eligible.len() < ports.len() {
         changes.changed().await.expect("the writer runs");
     }
-    fleet
+    (fleet, running)
 }
 
 fn report(n: u8, port: u16, sequence: u64) -> Report {
@@ -224,7 +253,7 @@ async fn drain(fleet: &Fleet, edge: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_edge_whose_drain_was_answered_while_it_was_dialled_gets_no_connect() {
     let (slow, other) = (Edge::answering(0).await, Edge::start().await);
-    let fleet = fleet(&[slow.address.port(), other.address.port()]).await;
+    let (fleet, running) = fleet(&[slow.address.port(), other.address.port()]).await;
     let rules = Rules { apps: Apps::new(vec![spliced()]), ..Rules::default() };
     let clients = Clients::new(
         Arc::clone(fleet.published()),
@@ -245,4 +274,5 @@ async fn an_edge_whose_drain_was_answered_while_it_was_dialled_gets_no_connect()
     assert!(slow.connects().is_empty(), "the drained edge got a client");
     assert_eq!(other.connects().len(), 1);
     assert_eq!(count(&site.clients.rtmp.splice_faults, "drained"), 1);
+    running.stop().await;
 }
