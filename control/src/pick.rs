@@ -7,7 +7,7 @@
 use std::{collections::HashSet, net::IpAddr, sync::Arc, time::Duration};
 
 use rand::{Rng, RngExt};
-use tidegate_proto::edge::{Host, Scheme};
+use tidegate_proto::edge::{EdgeId, Host, Scheme};
 
 use crate::snapshot::{EdgeView, FleetView, Mode};
 
@@ -28,6 +28,8 @@ pub struct Wanted<'a> {
     pub port_override: Option<u16>,
     /// Where this redirector itself listens: no answer may lead back to it.
     pub own: &'a HashSet<(IpAddr, u16)>,
+    /// Edges that have failed this client already.
+    pub tried: &'a [EdgeId],
 }
 
 /// An edge and how to reach it.
@@ -169,6 +171,7 @@ fn reachable<'a>(
         .iter()
         .filter_map(|place| fleet.edges.get(*place))
         .filter(move |edge| is_fresh(fleet, edge, now) && !edge.cell.is_drained())
+        .filter(|edge| !wanted.tried.contains(&edge.id))
         .filter_map(|edge| reach(edge, wanted))
 }
 

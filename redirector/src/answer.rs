@@ -1,14 +1,18 @@
 //! What a client is told: pure, from its question, the rules, a fleet's view, the time and a source
 //! of randomness.
 //!
-//! It never reads a socket and never takes a host, a scheme or a port from what the client sent:
-//! the target goes behind the edge's own origin, byte for byte.
+//! It never reads a socket and never takes a host or a port from what the client sent: what the
+//! client asked for goes behind the edge's own origin.
 
+pub mod apps;
 pub mod connect;
+mod crossdomain;
 mod error;
 pub mod kind;
 mod loadbalancer;
 pub mod rules;
+pub mod scheme;
+pub mod target;
 
 use std::net::IpAddr;
 
@@ -30,12 +34,14 @@ use tidegate_proto::edge::{Host, Scheme};
 pub use self::{error::error_body, kind::Kind, rules::Rules};
 
 /// The methods a client may use.
-pub const METHODS: [Method; 3] = [Method::GET, Method::HEAD, Method::OPTIONS];
+pub const METHODS: [Method; 6] =
+    [Method::GET, Method::HEAD, Method::OPTIONS, Method::POST, Method::PATCH, Method::DELETE];
 /// The same as a header's value.
-const METHODS_TEXT: &str = "GET, HEAD, OPTIONS";
+const METHODS_TEXT: &str = "GET, HEAD, OPTIONS, POST, PATCH, DELETE";
 /// What a page may send along when it asks: a fixed list, nothing of the request is reflected.
-const HEADERS_TEXT: &str = "Accept, Authorization, Cache-Control, Content-Type, If-Modified-Since, \
-                            If-None-Match, Origin, Pragma, Range, X-Requested-With";
+const HEADERS_TEXT: &str = "Accept, Authorization, Cache-Control, Content-Type, If-Match, \
+                            If-Modified-Since, If-None-Match, Origin, Pragma, Range, \
+                            X-Requested-With";
 /// One day, in seconds; browsers cap it themselves.
 const PREFLIGHT_AGE_S: &str = "86400";
 /// A little more than one heartbeat: by then the fleet may look different.
@@ -81,6 +87,9 @@ pub fn answer(
 ) -> Answer {
     if question.method == Method::OPTIONS {
         return preflight();
+    }
+    if crossdomain::is_policy(question.target) {
+        return crossdomain::policy();
     }
     let form = loadbalancer::Form::of(question, rules);
     if form == Some(loadbalancer::Form::ServerInfo) {
@@ -132,29 +141,39 @@ fn redirect(
     now: Now,
     random: &mut impl Rng,
 ) -> Answer {
+    // Checked before the pick, so that no redirect is counted that nobody gets.
+    let Ok(target) = target::on_the_edge(question.target) else {
+        return not_sendable("what follows /redirect must be a path that can stand by itself");
+    };
     let wanted = rules.wanted(Some(question.scheme), question.port);
     match pick(fleet, &wanted, now.monotonic, random) {
-        Ok(picked) => redirect_to(&picked, question.target),
+        Ok(picked) => redirect_to(&picked, question.method, &target),
         Err(reason) => no_edge(reason),
     }
 }
 
-fn redirect_to(picked: &Picked, target: &str) -> Answer {
+/// Reading is redirected as everybody knows it; whatever else must keep its method and its body
+/// (RFC 9110 section 15.4.8).
+fn redirect_to(picked: &Picked, method: &Method, target: &str) -> Answer {
     let edge = &picked.edge;
     let location = location(picked.scheme, &edge.redirect_address, picked.port, target);
     // The guard lets visible ASCII pass and nothing else, so this is always a header's value; if it
     // ever were not, the client is refused rather than sent elsewhere.
     let Ok(location) = HeaderValue::try_from(location) else {
-        return refusal(
-            StatusCode::BAD_REQUEST,
-            Kind::NotSendable,
-            "target_invalid",
-            "the path holds bytes that cannot stand in a header",
-        );
+        return not_sendable("the path holds bytes that cannot stand in a header");
     };
-    let mut answer = bare(StatusCode::FOUND, Kind::Redirect);
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    let status = if reads { StatusCode::FOUND } else { StatusCode::TEMPORARY_REDIRECT };
+    let mut answer = bare(status, Kind::Redirect);
     answer.headers.insert(LOCATION, location);
+    if let Some(playlist) = target::playlist_type(target).filter(|_| reads) {
+        answer.headers.insert(CONTENT_TYPE, HeaderValue::from_static(playlist));
+    }
     answer
+}
+
+fn not_sendable(message: &str) -> Answer {
+    refusal(StatusCode::BAD_REQUEST, Kind::NotSendable, "target_invalid", message)
 }
 
 fn preflight() -> Answer {
@@ -170,16 +189,21 @@ fn preflight() -> Answer {
 }
 
 fn no_edge(reason: NoEdge) -> Answer {
-    let message = match reason {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    let message = no_edge_text(reason);
+    let mut answer = refusal(status, Kind::NoEdge(reason), reason.code(), message);
+    answer.headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
+    answer
+}
+
+/// Why there is no edge, for people.
+fn no_edge_text(reason: NoEdge) -> &'static str {
+    match reason {
         NoEdge::EmptyFleet => "no edge has reported yet",
         NoEdge::AllDrained => "every edge is drained or paused",
         NoEdge::NoneHealthy => "no edge is healthy",
         NoEdge::NoEndpoint => "no healthy edge serves what was asked for",
-    };
-    let status = StatusCode::SERVICE_UNAVAILABLE;
-    let mut answer = refusal(status, Kind::NoEdge(reason), reason.code(), message);
-    answer.headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_S));
-    answer
+    }
 }
 
 fn refusal(status: StatusCode, kind: Kind, code: &str, message: &str) -> Answer {

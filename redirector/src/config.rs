@@ -2,6 +2,7 @@
 //! A [`Config`] that [`Config::check`] has seen needs no further checks.
 
 mod check;
+mod rtmp_app;
 mod settings;
 
 use std::time::Duration;

@@ -23,6 +23,7 @@ pub mod server;
 pub mod server_info;
 pub mod telemetry;
 
+mod network;
 mod tasks;
 
 #[cfg(test)]

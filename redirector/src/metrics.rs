@@ -22,7 +22,7 @@ use tidegate_control::{
 
 pub use self::table::METRICS;
 use crate::{
-    answer::kind::AnswerFigures,
+    clients::Clients,
     figures::IngestFigures,
     front::FrontFigures,
     telemetry::{self, Collector},
@@ -58,7 +58,7 @@ pub struct Sources {
     /// The fleet.
     pub fleet: Arc<dyn Observed>,
     /// What clients were answered.
-    pub answers: Arc<AnswerFigures>,
+    pub clients: Clients,
     /// The connections of clients.
     pub front: Arc<FrontFigures>,
 }

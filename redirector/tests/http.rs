@@ -1,5 +1,7 @@
 //! Clients over HTTP, byte for byte, against the whole of front, guard and answers.
 
+#[path = "http/bodies.rs"]
+mod bodies;
 #[path = "../src/sample.rs"]
 mod sample;
 mod site;
@@ -12,21 +14,22 @@ use tidegate_control::{
     snapshot::{FleetView, Published},
 };
 use tidegate_redirector::{
-    answer::{Rules, kind::AnswerFigures},
-    clients::{Clients, http},
+    answer::Rules,
+    clients::{Clients, RtmpLimits, http},
     front::Limits,
 };
 use url::Url;
 
 const EDGE: &str = "edge-1.example.com";
+const METHODS: &str = "GET, HEAD, OPTIONS, POST, PATCH, DELETE";
 
 fn start(fleet: FleetView, rules: Rules) -> Site {
-    let clients = Clients {
-        published: Arc::new(Published::showing(Arc::new(fleet))),
-        rules: Arc::new(rules),
-        clock: Clock::start(),
-        figures: Arc::<AnswerFigures>::default(),
-    };
+    let clients = Clients::new(
+        Arc::new(Published::showing(Arc::new(fleet))),
+        Arc::new(rules),
+        Clock::start(),
+        RtmpLimits::default(),
+    );
     Site::start(http::routes(clients), Limits::CLIENTS)
 }
 
@@ -172,16 +175,15 @@ async fn methods_that_are_not_served_are_405_and_harm_nothing() {
         "CONNECT / HTTP/1.1\r\nHost: a",
         "TRACE / HTTP/1.1\r\nHost: a",
         "PUT /a HTTP/1.1\r\nHost: a\r\nContent-Length: 0",
-        "POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 0",
         "PROPFIND /a HTTP/1.1\r\nHost: a",
         "get /a HTTP/1.1\r\nHost: a",
     ] {
         let reply = site.ask(format!("{head}\r\n\r\n")).await;
         assert_eq!(reply.status, 405, "{head:?}: {reply:?}");
-        assert_eq!(reply.header("allow"), Some("GET, HEAD, OPTIONS"), "{head:?}");
+        assert_eq!(reply.header("allow"), Some(METHODS), "{head:?}");
         assert_eq!(reply.json()["error"], "method_not_allowed", "{head:?}");
     }
-    assert_eq!(site.count("method_not_allowed"), 8);
+    assert_eq!(site.count("method_not_allowed"), 7);
     assert_eq!(site.get("/a").await.status, 302);
     site.stop().await.expect("no panic");
 }
@@ -286,7 +288,7 @@ async fn what_is_not_http_1_is_closed() {
         let rest = String::from_utf8_lossy(&client.rest().await).into_owned();
         assert!(rest.is_empty() || rest.starts_with("HTTP/1.1 400 "), "{bytes:?}: {rest:?}");
     }
-    assert_eq!(site.count("malformed"), 5);
+    assert_eq!((site.count("malformed"), site.count("tls_not_configured")), (4, 1));
 }
 
 #[tokio::test]
@@ -350,10 +352,42 @@ async fn options_gives_the_cors_headers() {
             .await;
         assert_eq!(reply.status, 204, "{target}");
         assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
-        assert_eq!(reply.header("access-control-allow-methods"), Some("GET, HEAD, OPTIONS"));
+        assert_eq!(reply.header("access-control-allow-methods"), Some(METHODS));
         let headers = reply.header("access-control-allow-headers").expect("headers");
         assert!(headers.contains("Range") && !headers.contains("evil"), "{headers}");
         assert!(reply.header("access-control-max-age").is_some());
+    }
+}
+
+#[tokio::test]
+async fn what_wowza_players_ask_for_is_answered() {
+    let site = site();
+    let reply = site.get("/redirect/vod/_definst_/smil:a.smil?tok=%2F&type=m3u8").await;
+    let location = "http://edge-1.example.com:8080/vod/_definst_/smil:a.smil/playlist.m3u8?tok=%2F";
+    assert_eq!((reply.status, reply.header("location")), (302, Some(location)));
+    assert_eq!(reply.header("content-type"), Some("application/vnd.apple.mpegurl"));
+    assert_eq!(reply.header("content-length"), Some("0"));
+    check_location(&reply, "/redirect");
+    let reply = site.get("/redirect//evil.com/a?type=m3u8").await;
+    assert_eq!((reply.status, reply.header("location")), (400, None));
+    assert_eq!(reply.json()["error"], "target_invalid");
+    let reply = site.get("/crossdomain.xml").await;
+    assert_eq!(reply.header("content-type"), Some("text/x-cross-domain-policy"));
+    assert!(reply.body.contains("<cross-domain-policy>"), "{}", reply.body);
+}
+
+#[tokio::test]
+async fn tls_that_ended_at_a_trusted_proxy_is_kept_up() {
+    let ask = "GET /a HTTP/1.1\r\nHost: a\r\nX-Forwarded-Proto: https\r\n\r\n";
+    for (trusted, location) in [
+        ("127.0.0.0/8", "https://edge-1.example.com:8443/a"),
+        ("10.0.0.0/8", "http://edge-1.example.com:8080/a"),
+    ] {
+        let edge = sample::edge("edge-1", EDGE, "http:8080 https:8443");
+        let trusted_proxies = vec![trusted.parse().expect("a network")];
+        let rules = Rules { trusted_proxies, ..Rules::default() };
+        let reply = start(sample::fleet(vec![edge]), rules).ask(ask).await;
+        assert_eq!(reply.header("location"), Some(location), "{trusted}");
     }
 }
 

@@ -4,8 +4,12 @@
 //! test replays every kept input through the same functions, so what a fuzzer once found stays
 //! found. A broken promise panics.
 
+mod amf0;
 mod config;
+mod http;
 mod location;
+mod rtmp;
+mod rtmpt;
 
 use tidegate_proto::{
     datagram::{self, BLOCK_LEN, Datagram, HEADER_LEN, Kind, TAG_LEN},
@@ -14,7 +18,9 @@ use tidegate_proto::{
     seal::{FleetKey, SessionKey},
 };
 
-pub use self::{config::config, location::location};
+pub use self::{
+    amf0::amf0, config::config, http::http, location::location, rtmp::rtmp, rtmpt::rtmpt,
+};
 
 /// What a parser made of an input. Both are fine; a corpus needs some of each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +35,16 @@ pub enum Verdict {
 pub type Target = fn(&[u8]) -> Verdict;
 
 /// Every target and its name, which is also its folder in `tests/fuzz/corpus`.
-pub const TARGETS: &[(&str, Target)] =
-    &[("config", config), ("datagram", datagram), ("location", location), ("payload", payload)];
+pub const TARGETS: &[(&str, Target)] = &[
+    ("amf0", amf0),
+    ("config", config),
+    ("datagram", datagram),
+    ("http", http),
+    ("location", location),
+    ("payload", payload),
+    ("rtmp", rtmp),
+    ("rtmpt", rtmpt),
+];
 
 /// The edge that acks in the corpus are for; `a0` to `af`, as in the vector of docs/wire.md.
 const ACKED_EDGE: EdgeId = EdgeId([

@@ -30,8 +30,14 @@ const PURE: &[&str] = &[
     "proto/src/seal",
     "proto/src/window",
     "redirector/src/answer",
+    "redirector/src/clients/loop_guard",
+    "redirector/src/clients/tunnel/call",
+    "redirector/src/clients/tunnel/exchange",
+    "redirector/src/clients/tunnel/table",
     "redirector/src/front/guard",
+    "redirector/src/front/proxy",
     "redirector/src/gate",
+    "redirector/src/rtmp",
     "redirector/src/server_info",
 ];
 
@@ -65,6 +71,7 @@ const CLOCK_READERS: &[(&str, &str)] = &[
     ("control/src/store/folder.rs", "waits for the lock of a folder"),
     ("control/src/store/ladder.rs", "waits for the lock of a folder"),
     ("control/src/store/trees.rs", "waits for the lock of a folder"),
+    ("redirector/src/front/places.rs", "orders connections by how long they have waited"),
     ("redirector/src/demo/edge.rs", "stands for a media server, which has a clock of its own"),
 ];
 

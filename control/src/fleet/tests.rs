@@ -95,7 +95,7 @@ async fn after_a_drain_is_answered_no_pick_yields_the_edge() {
             std::thread::spawn(move || {
                 let own = std::collections::HashSet::new();
                 let wanted =
-                    Wanted { scheme: Some(Scheme::Http), port: 1, port_override: None, own: &own };
+                    Wanted { scheme: Some(Scheme::Http), port: 1, port_override: None, own: &own, tried: &[] };
                 let mut random = SmallRng::seed_from_u64(seed);
                 while !stop.load(Ordering::SeqCst) {
                     let snapshot = fleet.published().load();

@@ -30,7 +30,7 @@ fn fleet(edges: Vec<EdgeView>) -> FleetView {
 
 fn picks(fleet: &FleetView, count: usize) -> HashMap<u8, usize> {
     let own = HashSet::new();
-    let wanted = Wanted { scheme: Some(Scheme::Http), port: 80, port_override: None, own: &own };
+    let wanted = Wanted { scheme: Some(Scheme::Http), port: 80, port_override: None, own: &own, tried: &[] };
     let mut random = SmallRng::seed_from_u64(7);
     let mut counts = HashMap::new();
     for _ in 0..count {
@@ -73,7 +73,7 @@ fn ties_are_broken_at_random() {
         .map(|seed| {
             let fleet = fleet((1..=4).map(edge).collect());
             let own = HashSet::new();
-            let wanted = Wanted { scheme: None, port: 80, port_override: None, own: &own };
+            let wanted = Wanted { scheme: None, port: 80, port_override: None, own: &own, tried: &[] };
             let mut random = SmallRng::seed_from_u64(seed);
             pick(&fleet, &wanted, Duration::ZERO, &mut random).expect("one").edge.id.0[0]
         })
@@ -103,7 +103,7 @@ fn silence_is_compared_at_the_pick() {
     let stale = EdgeView { fresh_until: Duration::from_secs(1), ..edge(1) };
     let mut fleet = fleet(vec![stale]);
     let own = HashSet::new();
-    let wanted = Wanted { scheme: None, port: 80, port_override: None, own: &own };
+    let wanted = Wanted { scheme: None, port: 80, port_override: None, own: &own, tried: &[] };
     let mut random = SmallRng::seed_from_u64(1);
     let mut at = |fleet: &FleetView, secs| {
         pick(fleet, &wanted, Duration::from_secs(secs), &mut random).map(|_| ())
@@ -121,7 +121,7 @@ fn the_flag_holds_whatever_the_snapshot_says() {
     assert_eq!(picks(&fleet, 50), HashMap::from([(2, 50)]));
     fleet.edges[1].cell.set_drained(true);
     let own = HashSet::new();
-    let wanted = Wanted { scheme: None, port: 80, port_override: None, own: &own };
+    let wanted = Wanted { scheme: None, port: 80, port_override: None, own: &own, tried: &[] };
     let mut random = SmallRng::seed_from_u64(1);
     let none = pick(&fleet, &wanted, Duration::ZERO, &mut random).err();
     assert_eq!(none, Some(NoEdge::AllDrained));
@@ -129,7 +129,7 @@ fn the_flag_holds_whatever_the_snapshot_says() {
 
 fn reached(edge: EdgeView, scheme: Scheme, change: impl FnOnce(&mut Wanted<'_>)) -> Option<u16> {
     let own = HashSet::new();
-    let mut wanted = Wanted { scheme: Some(scheme), port: 1935, port_override: None, own: &own };
+    let mut wanted = Wanted { scheme: Some(scheme), port: 1935, port_override: None, own: &own, tried: &[] };
     change(&mut wanted);
     let mut random = SmallRng::seed_from_u64(1);
     pick(&fleet(vec![edge]), &wanted, Duration::ZERO, &mut random).ok().map(|picked| picked.port)
@@ -162,7 +162,7 @@ fn no_answer_leads_back_here() {
     let own = HashSet::from([("10.0.0.1".parse().expect("an address"), 1935)]);
     let mut random = SmallRng::seed_from_u64(1);
     let mut port = |port| {
-        let wanted = Wanted { scheme: Some(Scheme::Http), port, port_override: None, own: &own };
+        let wanted = Wanted { scheme: Some(Scheme::Http), port, port_override: None, own: &own, tried: &[] };
         pick(&fleet(vec![edge(1)]), &wanted, Duration::ZERO, &mut random).map(|p| p.port)
     };
     assert_eq!(port(1935), Err(NoEdge::NoEndpoint));

@@ -1,9 +1,24 @@
 //! What an RTMP client's `connect` is told.
+//!
+//! It takes two steps, so that who keeps count of a client's redirects is asked between them:
+//! [`Rules::route`] finds what the client wants, [`Route::answer`] chooses an edge for it.
+
+mod asked;
+mod kind;
+mod route;
 
 use std::net::IpAddr;
 
-use tidegate_control::pick::{NoEdge, Picked};
+use rand::Rng;
+use tidegate_control::{
+    clock::Now,
+    pick::{NoEdge, Picked, pick},
+    snapshot::FleetView,
+};
 use tidegate_proto::edge::Scheme;
+
+pub use self::{kind::ConnectKind, route::Route};
+use super::{Rules, no_edge_text};
 
 /// What an RTMP client asks, over whatever carries it.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +55,10 @@ pub enum ConnectAnswer {
     UnknownApp,
     /// The client named no application.
     NoApp,
+    /// The application or its query cannot stand in a URL.
+    AppInvalid,
+    /// The client was redirected too often of late. Whoever keeps that count says so.
+    LoopGuard,
     /// It may ask for a host by itself.
     Accept,
     /// It is accepted and asked to reconnect (Enhanced RTMP v2) to this URL.
@@ -48,13 +67,71 @@ pub enum ConnectAnswer {
     Splice(Box<SplicePlan>),
 }
 
+impl ConnectAnswer {
+    /// What it is, for the figures.
+    #[must_use]
+    pub fn kind(&self) -> ConnectKind {
+        match self {
+            Self::Redirect { .. } => ConnectKind::Redirect,
+            Self::NoEdge(reason) => ConnectKind::NoEdge(*reason),
+            Self::Ignored => ConnectKind::Ignored,
+            Self::UnknownApp => ConnectKind::UnknownApp,
+            Self::NoApp => ConnectKind::NoApp,
+            Self::AppInvalid => ConnectKind::AppInvalid,
+            Self::LoopGuard => ConnectKind::LoopGuard,
+            Self::Accept => ConnectKind::Accepted,
+            Self::Reconnect(_) => ConnectKind::Reconnect,
+            Self::Splice(_) => ConnectKind::Splice,
+        }
+    }
+
+    /// What the client is told in words; `None` where it is not rejected.
+    #[must_use]
+    pub fn description(&self) -> Option<String> {
+        let text = match self {
+            Self::Redirect { description, .. } => description,
+            Self::NoEdge(reason) => {
+                return Some(format!("no edge available: {}", no_edge_text(*reason)));
+            }
+            Self::Ignored => "this address is listed in ignore_clients and is never redirected",
+            Self::UnknownApp => "no application of this name is served here",
+            Self::NoApp => "name an application, as in rtmp://HOST/APPLICATION",
+            Self::AppInvalid => {
+                "an application is visible ASCII without quotes, backslashes, '@', '#', empty \
+                 segments and dot segments"
+            }
+            Self::LoopGuard => "too many redirects of this application for this address; wait",
+            Self::Accept | Self::Reconnect(_) | Self::Splice(_) => return None,
+        };
+        Some(text.to_owned())
+    }
+}
+
 /// The edge a connection is spliced to, and what `connect` says there.
 #[derive(Debug, Clone)]
 pub struct SplicePlan {
     /// The edge, its scheme always `rtmp`.
     pub picked: Picked,
-    /// The application.
+    /// The application, with a query where the client's had one.
     pub app: String,
-    /// The application's URL.
+    /// The application's URL, with the query if there is one.
     pub tc_url: String,
 }
+
+/// The answer to a call of `getLoadBalancerRedirect` on a port: the bare host of an edge, or
+/// `unknown`. It counts as a redirect, as `/loadbalancer` does.
+pub fn host_for_call(
+    rules: &Rules,
+    fleet: &FleetView,
+    port: u16,
+    now: Now,
+    random: &mut impl Rng,
+) -> (ConnectKind, String) {
+    match pick(fleet, &rules.wanted(None, port), now.monotonic, random) {
+        Ok(picked) => (ConnectKind::Host, picked.edge.redirect_address.to_string()),
+        Err(reason) => (ConnectKind::NoEdge(reason), "unknown".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

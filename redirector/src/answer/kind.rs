@@ -7,7 +7,7 @@ use tidegate_control::pick::NoEdge;
 /// What an answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// A 302 to an edge.
+    /// A 302 or 307 to an edge.
     Redirect,
     /// `redirect=HOST`.
     Host,
@@ -17,22 +17,25 @@ pub enum Kind {
     ServerInfo,
     /// CORS headers.
     Preflight,
+    /// Flash's cross-domain policy.
+    CrossDomain,
     /// No edge can be had.
     NoEdge(NoEdge),
     /// The client is never redirected.
     Ignored,
-    /// The target cannot stand in a header.
+    /// The target cannot stand in a Location.
     NotSendable,
 }
 
 impl Kind {
     /// Every kind, in the order of the enum.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Redirect,
         Self::Host,
         Self::Json,
         Self::ServerInfo,
         Self::Preflight,
+        Self::CrossDomain,
         Self::NoEdge(NoEdge::EmptyFleet),
         Self::NoEdge(NoEdge::AllDrained),
         Self::NoEdge(NoEdge::NoneHealthy),
@@ -50,6 +53,7 @@ impl Kind {
             Self::Json => "json",
             Self::ServerInfo => "server_info",
             Self::Preflight => "preflight",
+            Self::CrossDomain => "crossdomain",
             Self::NoEdge(reason) => reason.code(),
             Self::Ignored => "client_ignored",
             Self::NotSendable => "target_invalid",

@@ -9,10 +9,12 @@ use ipnet::IpNet;
 use tidegate_control::pick::Wanted;
 use tidegate_proto::edge::Scheme;
 
+use super::{apps::Apps, scheme::is_rtmp};
+
 /// The rules every answer follows.
 #[derive(Debug, Clone, Default)]
 pub struct Rules {
-    /// The scheme to send clients with; `None`: the one they use.
+    /// The scheme to send clients of its family with, HTTP or RTMP; `None`: the one they use.
     pub redirect_scheme: Option<Scheme>,
     /// The port to send clients to whatever edges list; `None`: by the edge's endpoints.
     pub redirect_port: Option<u16>,
@@ -20,21 +22,25 @@ pub struct Rules {
     pub server_info_xml: bool,
     /// Clients that are never redirected.
     pub ignore_clients: Vec<IpNet>,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Where this redirector listens for clients: no answer leads there.
     pub own: HashSet<(IpAddr, u16)>,
+    /// What RTMP clients may connect to.
+    pub apps: Apps,
 }
 
 impl Rules {
-    /// What a client needs of an edge. `scheme` `None`: any edge will do.
+    /// What an HTTP client needs of an edge. `scheme` `None`: any edge will do.
     #[must_use]
     pub fn wanted(&self, scheme: Option<Scheme>, port: u16) -> Wanted<'_> {
+        let set = self.redirect_scheme.filter(|set| !is_rtmp(*set));
         Wanted {
-            scheme: scheme.map(|scheme| self.redirect_scheme.unwrap_or(scheme)),
+            scheme: scheme.map(|scheme| set.unwrap_or(scheme)),
             port,
             port_override: self.redirect_port,
             own: &self.own,
+            tried: &[],
         }
     }
 
@@ -62,6 +68,21 @@ impl Rules {
         }
         client
     }
+
+    /// What the client speaks: `spoken`, or where the peer is a trusted proxy the rightmost value
+    /// of `X-Forwarded-Proto`, since TLS may have ended there. Other values than `http` and `https`
+    /// are ignored.
+    pub fn scheme<'a>(
+        &self,
+        spoken: Scheme,
+        peer: IpAddr,
+        mut forwarded: impl DoubleEndedIterator<Item = &'a str>,
+    ) -> Scheme {
+        let trusted = holds(&self.trusted_proxies, peer.to_canonical());
+        let last = forwarded.next_back().filter(|_| trusted);
+        let said = last.and_then(|line| line.rsplit(',').next()?.trim().parse().ok());
+        said.filter(|scheme| !is_rtmp(*scheme)).unwrap_or(spoken)
+    }
 }
 
 /// An address, with or without a port and brackets, as proxies write it.
@@ -79,15 +100,14 @@ fn holds(networks: &[IpNet], address: IpAddr) -> bool {
 mod tests {
     use super::*;
 
+    fn trusting(networks: &str) -> Rules {
+        let networks = networks.split_whitespace().map(|net| net.parse().expect("a network"));
+        Rules { trusted_proxies: networks.collect(), ..Rules::default() }
+    }
+
     fn client(trusted: &str, peer: &str, forwarded: &[&str]) -> String {
-        let rules = Rules {
-            trusted_proxies: trusted
-                .split_whitespace()
-                .map(|net| net.parse().expect("a network"))
-                .collect(),
-            ..Rules::default()
-        };
-        rules.client(peer.parse().expect("an address"), forwarded.iter().copied()).to_string()
+        let peer = peer.parse().expect("an address");
+        trusting(trusted).client(peer, forwarded.iter().copied()).to_string()
     }
 
     #[test]
@@ -107,6 +127,43 @@ mod tests {
             ("10.0.0.0/8", "10.0.0.1", &["10.0.0.3,10.0.0.2"], "10.0.0.3"),
         ] {
             assert_eq!(client(trusted, peer, forwarded), expected, "{peer} {forwarded:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_says_what_the_client_speaks() {
+        let rules = trusting("10.0.0.0/8");
+        for (peer, forwarded, expected) in [
+            ("10.0.0.1", &["https"][..], Scheme::Https),
+            ("10.0.0.1", &["HTTPS"], Scheme::Https),
+            ("10.0.0.1", &["http, https"], Scheme::Https),
+            ("10.0.0.1", &["http", "https "], Scheme::Https),
+            ("::ffff:10.0.0.1", &["https"], Scheme::Https),
+            ("10.0.0.1", &["https, http"], Scheme::Http),
+            ("10.0.0.1", &["https", "wss"], Scheme::Http),
+            ("10.0.0.1", &["rtmps"], Scheme::Http),
+            ("10.0.0.1", &[""], Scheme::Http),
+            ("10.0.0.1", &[], Scheme::Http),
+            ("192.0.2.1", &["https"], Scheme::Http),
+        ] {
+            let peer = peer.parse().expect("an address");
+            let found = rules.scheme(Scheme::Http, peer, forwarded.iter().copied());
+            assert_eq!(found, expected, "{peer} {forwarded:?}");
+        }
+        let peer = IpAddr::from([10, 0, 0, 1]);
+        assert_eq!(rules.scheme(Scheme::Https, peer, ["http"].into_iter()), Scheme::Http);
+    }
+
+    #[test]
+    fn a_set_scheme_is_for_its_family_alone() {
+        for (set, expected) in [
+            (None, Scheme::Http),
+            (Some(Scheme::Https), Scheme::Https),
+            (Some(Scheme::Rtmp), Scheme::Http),
+            (Some(Scheme::Rtmpts), Scheme::Http),
+        ] {
+            let rules = Rules { redirect_scheme: set, ..Rules::default() };
+            assert_eq!(rules.wanted(Some(Scheme::Http), 80).scheme, Some(expected), "{set:?}");
         }
     }
 }

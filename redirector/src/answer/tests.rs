@@ -12,8 +12,12 @@ const NOW: Now = Now { monotonic: Duration::from_secs(10), unix_ms: 1_700_000_00
 
 /// A GET of `target` from a client that reached port 1935.
 fn ask(target: &str, rules: &Rules, fleet: &FleetView) -> Answer {
+    ask_with(&Method::GET, target, rules, fleet)
+}
+
+fn ask_with(method: &Method, target: &str, rules: &Rules, fleet: &FleetView) -> Answer {
     let question = Question {
-        method: &Method::GET,
+        method,
         target,
         json: false,
         client: IpAddr::from([192, 0, 2, 1]),
@@ -74,6 +78,77 @@ fn the_operators_scheme_and_port_override() {
     let answer = ask("/a", &rules, &one("https:443"));
     assert_eq!(header(&answer, "location"), "https://edge-1.example.com:444/a");
     assert_eq!(ask("/a", &rules, &one("http:80")).kind, Kind::NoEdge(NoEdge::NoEndpoint));
+}
+
+#[test]
+fn what_is_not_read_keeps_its_method() {
+    for method in [Method::POST, Method::PATCH, Method::DELETE] {
+        let answer = ask_with(&method, "/live/a/whip", &Rules::default(), &one("http:80"));
+        assert_eq!(answer.status, StatusCode::TEMPORARY_REDIRECT, "{method}");
+        assert_eq!(header(&answer, "location"), "http://edge-1.example.com:80/live/a/whip");
+        assert_eq!(header(&answer, "access-control-allow-origin"), "*");
+        let answer = ask_with(&method, "/a", &Rules::default(), &FleetView::default());
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{method}");
+        assert_eq!(body(&answer)["error"], "empty_fleet");
+    }
+    assert_eq!(
+        ask_with(&Method::HEAD, "/a", &Rules::default(), &one("")).status,
+        StatusCode::FOUND
+    );
+}
+
+#[test]
+fn a_preflight_lists_every_method() {
+    let answer = ask_with(&Method::OPTIONS, "/a", &Rules::default(), &FleetView::default());
+    let listed = header(&answer, "access-control-allow-methods");
+    assert_eq!(listed, METHODS.map(|method| method.to_string()).join(", "));
+}
+
+#[test]
+fn a_stream_behind_redirect_is_its_playlist_on_the_edge() {
+    let answer = ask("/redirect/live/a?type=m3u8&tok=1", &Rules::default(), &one("http:80"));
+    let location = "http://edge-1.example.com:80/live/a/playlist.m3u8?tok=1";
+    assert_eq!(header(&answer, "location"), location);
+    let fleet = one("");
+    let answer = ask("/redirect//evil.com/x?type=m3u8", &Rules::default(), &fleet);
+    assert_eq!((answer.status, answer.kind), (StatusCode::BAD_REQUEST, Kind::NotSendable));
+    assert_eq!(header(&answer, "location"), "");
+    assert_eq!(fleet.edges[0].cell.handed(), 0, "nobody was sent there");
+}
+
+#[test]
+fn a_redirect_to_a_playlist_says_what_it_leads_to() {
+    for (target, expected) in [
+        ("/live/a/playlist.m3u8?tok=x.mpd", "application/vnd.apple.mpegurl"),
+        ("/redirect/live/a?type=m3u8", "application/vnd.apple.mpegurl"),
+        ("/live/a/manifest.mpd", "application/dash+xml"),
+        ("/live/a/segment.ts?x=.m3u8", ""),
+        ("/live/a", ""),
+    ] {
+        let answer = ask(target, &Rules::default(), &one(""));
+        assert_eq!((header(&answer, "content-type"), answer.body.as_str()), (expected, ""));
+        assert_eq!(answer.status, StatusCode::FOUND, "{target}");
+    }
+}
+
+#[test]
+fn flash_may_ask_from_every_domain() {
+    let ignore_clients = vec!["0.0.0.0/0".parse().expect("a network")];
+    let rules = Rules { ignore_clients, ..Rules::default() };
+    let answer = ask("/crossdomain.xml", &rules, &FleetView::default());
+    assert_eq!((answer.status, answer.kind), (StatusCode::OK, Kind::CrossDomain));
+    assert_eq!(header(&answer, "content-type"), "text/x-cross-domain-policy");
+    assert!(answer.body.contains("<allow-access-from domain=\"*\""), "{}", answer.body);
+    for target in ["/a/crossdomain.xml", "/crossdomain.xml/", "/Crossdomain.xml"] {
+        assert_eq!(ask(target, &Rules::default(), &one("")).kind, Kind::Redirect, "{target}");
+    }
+}
+
+#[test]
+fn a_scheme_set_for_rtmp_leaves_http_alone() {
+    let rules = Rules { redirect_scheme: Some(Scheme::Rtmp), ..Rules::default() };
+    let answer = ask("/a", &rules, &one("rtmp:1935 http:80"));
+    assert_eq!(header(&answer, "location"), "http://edge-1.example.com:80/a");
 }
 
 #[test]

@@ -1,26 +1,46 @@
 //! Clients over HTTP.
 
+use std::{pin::pin, time::Duration};
+
 use ::http::{
     HeaderMap, Method,
-    header::{ACCEPT, AsHeaderName},
+    header::{ACCEPT, AsHeaderName, CONTENT_LENGTH},
 };
-use warp::{Filter, Reply, reply::Response};
+use futures_util::{Stream, StreamExt};
+use tokio::time::timeout;
+use warp::{Buf, Filter, Reply, reply::Response};
 
-use super::Clients;
+use super::{
+    Clients,
+    tunnel::{self, Asker},
+};
 use crate::{
     answer::{Answer, Question, accepts_only_json, answer},
     front::{Reached, Routes, Target},
 };
 
+/// The longest body that is read before a client is answered.
+const BODY_LEN_MAX: usize = 64 * 1024;
+/// How long it may take.
+const BODY_MAX: Duration = Duration::from_secs(5);
+
 /// The routes of the client listeners, for a [`Front`](crate::front::Front).
 #[must_use]
 pub fn routes(clients: Clients) -> Routes {
-    let question = warp::method()
+    let asked = warp::method()
         .and(warp::ext::get::<Target>())
         .and(warp::header::headers_cloned())
-        .and(warp::ext::get::<Reached>());
-    let answered = question.map(move |method, target, headers, reached| {
-        reply(clients.answer(&method, &target, &headers, reached))
+        .and(warp::ext::get::<Reached>())
+        .and(warp::body::stream());
+    let answered = asked.then(move |method, target, headers, reached, body| {
+        let clients = clients.clone();
+        async move {
+            if let Some(call) = tunnel::call(&method, &target, &headers) {
+                return clients.tunnel(call, clients.asker(&headers, reached), body).await;
+            }
+            drop_body(&method, &headers, body).await;
+            reply(clients.answer(&method, &target, &headers, reached))
+        }
     });
     Routes::new(warp::service(answered))
 }
@@ -33,13 +53,14 @@ impl Clients {
         headers: &HeaderMap,
         reached: Reached,
     ) -> Answer {
+        let Asker { client, scheme, port } = self.asker(headers, reached);
         let question = Question {
             method,
             target: target.as_str(),
             json: accepts_only_json(lines(headers, ACCEPT)),
-            client: self.rules.client(reached.peer, lines(headers, "x-forwarded-for")),
-            scheme: reached.scheme,
-            port: reached.port,
+            client,
+            scheme,
+            port,
         };
         // A drain waits for this guard, so it is held until the answer is made and no longer.
         let snapshot = self.published.load();
@@ -49,6 +70,39 @@ impl Clients {
         self.figures.count(answer.kind);
         answer
     }
+
+    /// Who asks, behind the proxies that are believed.
+    fn asker(&self, headers: &HeaderMap, reached: Reached) -> Asker {
+        let Reached { peer, port, scheme } = reached;
+        Asker {
+            client: self.rules.client(peer, lines(headers, "x-forwarded-for")),
+            scheme: self.rules.scheme(scheme, peer, lines(headers, "x-forwarded-proto")),
+            port,
+        }
+    }
+}
+
+/// Reads what a client of WHIP sends along, which is for the edge: many only look for an answer
+/// when they have sent everything. A body that is longer, slow or broken is left where it is.
+async fn drop_body<B: Buf>(
+    method: &Method,
+    headers: &HeaderMap,
+    body: impl Stream<Item = Result<B, warp::Error>>,
+) {
+    let length = lines(headers, CONTENT_LENGTH).next().and_then(|length| length.parse().ok());
+    let too_long = length.is_some_and(|length: usize| length > BODY_LEN_MAX);
+    if too_long || !matches!(*method, Method::POST | Method::PATCH | Method::DELETE) {
+        return;
+    }
+    let mut body = pin!(body);
+    let read = async {
+        let mut left = BODY_LEN_MAX;
+        while let Some(Ok(chunk)) = body.next().await {
+            let Some(less) = left.checked_sub(chunk.remaining()) else { break };
+            left = less;
+        }
+    };
+    let _ = timeout(BODY_MAX, read).await;
 }
 
 /// A header's lines that are text.

@@ -9,7 +9,7 @@ use tidegate_proto::{
     settings::SettingsError,
 };
 
-use super::{Config, RtmpApp};
+use super::Config;
 
 impl Config {
     /// Checks every value; the message names the key.
@@ -22,7 +22,7 @@ impl Config {
         networks("client.ignore_clients", &self.client.ignore_clients)?;
         networks("client.trusted_proxies", &self.client.trusted_proxies)?;
         self.check_figures()?;
-        self.client.rtmp_app.iter().try_for_each(RtmpApp::check)?;
+        self.rtmp_apps()?;
         if self.selection.policy != "least" {
             let known = "the policy this release has is least";
             return Err(refused("selection.policy", &self.selection.policy, known));
@@ -50,12 +50,35 @@ impl Config {
         let forget_secs = liveness.forget_after.as_secs_f64();
         within("liveness.forget_after (in seconds)", forget_secs, 60.0, 1e9)?;
         within("heartbeat.edges_max", self.heartbeat.edges_max.into(), 1.0, 1e7)?;
-        within("client.connections_max", self.client.connections_max.into(), 1.0, 1e7)?;
+        self.check_client_figures()?;
         within("liveness.suspect_intervals", liveness.suspect_intervals, 1.5, 100.0)?;
         let down_min = liveness.suspect_intervals;
         within("liveness.down_intervals", liveness.down_intervals, down_min, 1_000.0)?;
         within("liveness.preserve_share", liveness.preserve_share, 0.01, 1.0)?;
         within("liveness.panic_share", liveness.panic_share, 0.0, 0.9)
+    }
+
+    fn check_client_figures(&self) -> Result<(), SettingsError> {
+        let client = &self.client;
+        for (key, value, least, most) in [
+            ("client.connections_max", client.connections_max, 1, 10_000_000),
+            (
+                "client.connections_per_address_max",
+                client.connections_per_address_max,
+                0,
+                10_000_000,
+            ),
+            ("client.rtmp_redirects_per_second", client.rtmp_redirects_per_second, 0, 100_000),
+            ("client.rtmp_redirects_burst", client.rtmp_redirects_burst, 1, 1_000_000),
+            ("client.rtmpt_sessions_max", client.rtmpt_sessions_max, 0, 1_000_000),
+            ("client.splices_max", client.splices_max, 0, 1_000_000),
+        ] {
+            if !(least..=most).contains(&value) {
+                let hint = format!("it is from {least} to {most}");
+                return Err(refused(key, &value.to_string(), &hint));
+            }
+        }
+        Ok(())
     }
 
     /// `heartbeat.listen`
@@ -81,7 +104,7 @@ impl Config {
         address("ops.listen", &self.ops.listen)
     }
 
-    /// `client.redirect_scheme`; `None`: the client's.
+    /// `client.redirect_scheme`, for the clients of its family, HTTP or RTMP; `None`: the client's.
     pub fn redirect_scheme(&self) -> Result<Option<Scheme>, SettingsError> {
         scheme("client.redirect_scheme", &self.client.redirect_scheme)
     }
@@ -111,16 +134,7 @@ pub fn networks(key: &str, texts: &[String]) -> Result<Vec<IpNet>, SettingsError
     texts.iter().map(parse).collect()
 }
 
-impl RtmpApp {
-    fn check(&self) -> Result<(), SettingsError> {
-        if !matches!(self.mode.as_str(), "redirect" | "splice") {
-            return Err(refused("client.rtmp_app.mode", &self.mode, "it is redirect or splice"));
-        }
-        scheme("client.rtmp_app.redirect_scheme", &self.redirect_scheme).map(drop)
-    }
-}
-
-fn scheme(key: &str, text: &str) -> Result<Option<Scheme>, SettingsError> {
+pub(super) fn scheme(key: &str, text: &str) -> Result<Option<Scheme>, SettingsError> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -132,6 +146,6 @@ fn address(key: &str, text: &str) -> Result<SocketAddr, SettingsError> {
     text.parse().map_err(|_| refused(key, text, hint))
 }
 
-fn refused(key: &str, given: &str, hint: &str) -> SettingsError {
+pub(super) fn refused(key: &str, given: &str, hint: &str) -> SettingsError {
     SettingsError::Refused(format!("{key}: {given:?} will not do: {hint}"))
 }

@@ -1,122 +1,183 @@
-//! One connection: HTTP/1 with bounds on size, time and age, and an orderly end.
+//! A connection's life: a place, a PROXY header, the first byte, TLS, and what is spoken.
 
-use std::{convert::Infallible, pin::pin, time::Duration};
+use std::net::IpAddr;
 
-use ::http::{HeaderValue, Request, header::CONNECTION};
-use hyper::{
-    body::{Body, Incoming},
-    server::conn::http1,
-    service::service_fn,
-};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    sync::watch,
-    time::{sleep, timeout},
-};
+use tokio::{sync::watch, time::timeout};
 use tower::ServiceExt;
-use warp::{Reply, reply::Response};
 
-use super::{Limits, Reached, Shared, guard};
+use super::{
+    Duplex, Reached, RtmpConnection, Shared,
+    addresses::Visit,
+    figures::{Event, Protocol},
+    first_byte::{Beginning, End, Spoken},
+    http,
+    places::{Place, Taken},
+    proxy,
+    replay::Replayed,
+};
 
-/// The largest head of a request, in bytes.
-const HEAD_LEN_MAX: usize = 16 * 1024;
-const HEADERS_MAX: usize = 64;
-/// What is still read from a client after its connection was ended from here.
-const LINGER_LEN_MAX: usize = 64 * 1024;
-const LINGER_MAX: Duration = Duration::from_secs(1);
-
-/// Serves a connection until it ends, is too old, or the front stops.
-pub(super) async fn serve(mut stream: TcpStream, reached: Reached, shared: &Shared) {
-    // Answers are small and whole; waiting to fill a segment would only delay them.
-    let _ = stream.set_nodelay(true);
-    match until_the_end(&mut stream, reached, shared).await {
-        None => return,
-        Some(Err(error)) if error.is_timeout() => return shared.figures.head_timeouts.add_one(),
-        Some(Err(error)) if error.is_parse() => shared.figures.malformed.add_one(),
-        Some(_) => {}
-    }
-    linger(&mut stream).await;
+/// What a connection holds while it lives.
+pub(super) struct Admitted {
+    taken: Taken,
+    /// None: a trusted proxy's, which comes for many.
+    visit: Option<Visit>,
 }
 
-/// `None` where the connection did not end in time and is to be dropped as it is.
-async fn until_the_end(
-    stream: &mut TcpStream,
-    reached: Reached,
+/// Lets a connection in, or says why it is turned away.
+pub(super) fn admit(peer: IpAddr, shared: &Shared) -> Result<Admitted, Event> {
+    // An address that holds too many must not cost others their places.
+    let visit =
+        if shared.services.trusts(peer) { None } else { Some(enter_address(peer, shared)?) };
+    let taken = shared.places.take().ok_or(Event::ShedNewest)?;
+    shared.figures.count(Event::Accepted);
+    Ok(Admitted { taken, visit })
+}
+
+fn enter_address(peer: IpAddr, shared: &Shared) -> Result<Visit, Event> {
+    shared.addresses.enter(peer).ok_or(Event::ShedAddress)
+}
+
+/// Serves a connection until it ends, its place is needed, or the front has gone.
+pub(super) async fn serve<S: Duplex + 'static>(
+    stream: S,
+    peer: IpAddr,
+    port: u16,
+    admitted: Admitted,
     shared: &Shared,
-) -> Option<hyper::Result<()>> {
-    let service = service_fn(|request| ask(request, reached, shared));
-    let connection = builder(&shared.limits).serve_connection(TokioIo::new(stream), service);
-    let mut connection = pin!(connection);
-    let mut stopping = shared.stopping.clone();
-    tokio::select! {
-        ended = connection.as_mut() => return Some(ended),
-        _ = stopping.wait_for(|stopping| *stopping) => {}
-        () = sleep(shared.limits.age_max) => {}
+) {
+    let _open = shared.figures.open();
+    let client = Client { port, place: admitted.taken.place(), shared };
+    let ended = tokio::select! {
+        ended = client.begin(stream, peer, admitted.visit) => ended,
+        () = client.place.shed() => Err(Some(Event::ShedSlowest)),
+        () = gone(shared.stopping.clone()) => Ok(()),
+    };
+    if let Err(Some(event)) = ended {
+        shared.figures.count(event);
     }
-    connection.as_mut().graceful_shutdown();
-    tokio::select! {
-        ended = connection => Some(ended),
-        () = closed(stopping) => None,
-        () = sleep(shared.limits.finish_timeout) => None,
-    }
-}
-
-fn builder(limits: &Limits) -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head_timeout)
-        .max_buf_size(HEAD_LEN_MAX)
-        .max_headers(HEADERS_MAX)
-        // A client may say that it has sent everything and still wait for the answer.
-        .half_close(true);
-    builder
 }
 
 /// Ready when the front has gone.
-async fn closed(mut stopping: watch::Receiver<bool>) {
+pub(super) async fn gone(mut stopping: watch::Receiver<bool>) {
     while stopping.changed().await.is_ok() {}
 }
 
-/// One request: through the guard, to the routes, and back.
-async fn ask(
-    mut request: Request<Incoming>,
-    reached: Reached,
-    shared: &Shared,
-) -> Result<Response, Infallible> {
-    let target = match guard::check(&request, shared.limits.methods) {
-        Ok(target) => target,
-        Err(reject) => {
-            shared.figures.refuse(reject);
-            return Ok(guard::refusal(reject, shared.limits.methods).into_response());
-        }
-    };
-    let has_body = !request.body().is_end_stream();
-    request.extensions_mut().insert(reached);
-    request.extensions_mut().insert(target);
-    let mut response = shared.services.http.clone().oneshot(request).await?;
-    if has_body {
-        // Nothing here reads a body, and what follows an unread one is no request.
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    Ok(response)
+/// What stays the same from the first byte to the last.
+struct Client<'a> {
+    port: u16,
+    place: &'a Place,
+    shared: &'a Shared,
 }
 
-/// Says that no more is coming and reads what is still on its way: closing with unread bytes would
-/// reset the connection and could take the answer with it (RFC 9112 section 9.6).
-async fn linger(stream: &mut TcpStream) {
-    let _ = stream.shutdown().await;
-    let read = async {
-        let mut sink = vec![0; 4_096];
-        let mut left = LINGER_LEN_MAX;
-        while left > 0 {
-            match stream.read(&mut sink).await {
-                Ok(count) if count > 0 => left = left.saturating_sub(count),
-                _ => break,
+impl Client<'_> {
+    /// Up to the first byte of what is spoken.
+    async fn begin<S: Duplex + 'static>(
+        &self,
+        mut stream: S,
+        mut peer: IpAddr,
+        mut visit: Option<Visit>,
+    ) -> Result<(), End> {
+        let mut beginning = Beginning::default();
+        let first = async {
+            if self.shared.services.trusts(peer)
+                && let Some(source) = read_proxy_header(&mut beginning, &mut stream).await?
+            {
+                peer = source;
+                visit = Some(enter_address(peer, self.shared)?);
             }
+            beginning.decide(stream).await
+        };
+        let (spoken, stream) = self.in_time(first, Event::HeadTimeouts).await?;
+        let ended = match spoken {
+            Spoken::Http => self.http(stream, peer, Protocol::Http).await,
+            Spoken::Rtmp => self.rtmp(stream, peer, Protocol::Rtmp).await,
+            // It needs more room than all else, which others shall not have to hold.
+            Spoken::Tls => Box::pin(self.tls(stream, peer)).await,
+        };
+        drop(visit);
+        ended
+    }
+
+    /// The handshake, then as before; one layer is enough.
+    async fn tls<S: Duplex + 'static>(&self, stream: S, peer: IpAddr) -> Result<(), End> {
+        let tls = self.shared.services.tls.as_ref().ok_or(Some(Event::TlsNotConfigured))?;
+        let handshake = async { tls.accept(stream).await.map_err(|_| Some(Event::TlsFailed)) };
+        let stream = self.in_time(handshake, Event::TlsTimeouts).await?;
+        let first = Beginning::default().decide(stream);
+        let (spoken, stream) = self.in_time(first, Event::HeadTimeouts).await?;
+        match spoken {
+            Spoken::Http => self.http(stream, peer, Protocol::Https).await,
+            Spoken::Rtmp => self.rtmp(stream, peer, Protocol::Rtmps).await,
+            Spoken::Tls => Err(Some(Event::TlsInTls)),
         }
-    };
-    let _ = timeout(LINGER_MAX, read).await;
+    }
+
+    async fn http<S: Duplex>(
+        &self,
+        stream: Replayed<S>,
+        peer: IpAddr,
+        protocol: Protocol,
+    ) -> Result<(), End> {
+        let reached = self.reached(peer, protocol);
+        http::serve(stream, reached, self.place, self.shared).await
+    }
+
+    async fn rtmp<S: Duplex + 'static>(
+        &self,
+        stream: Replayed<S>,
+        peer: IpAddr,
+        protocol: Protocol,
+    ) -> Result<(), End> {
+        let service = self.shared.services.rtmp.clone().ok_or(Some(Event::RtmpNotServed))?;
+        let connection = RtmpConnection {
+            stream: Box::new(stream),
+            reached: self.reached(peer, protocol),
+            stopping: self.shared.stopping.clone(),
+            place: self.place.clone(),
+        };
+        match service.oneshot(connection).await {
+            Ok(()) => Ok(()),
+            Err(never) => match never {},
+        }
+    }
+
+    fn reached(&self, peer: IpAddr, protocol: Protocol) -> Reached {
+        self.shared.figures.count_protocol(protocol);
+        Reached { peer, port: self.port, scheme: protocol.scheme() }
+    }
+
+    /// A step that waits for the client, but not for long, and not when the front stops.
+    async fn in_time<T>(
+        &self,
+        step: impl Future<Output = Result<T, End>>,
+        late: Event,
+    ) -> Result<T, End> {
+        let mut stopping = self.shared.stopping.clone();
+        tokio::select! {
+            biased;
+            done = timeout(self.shared.limits.head_timeout, step) => done.map_err(|_| Some(late))?,
+            _ = stopping.wait_for(|stopping| *stopping) => Err(None),
+        }
+    }
+}
+
+/// For whom a trusted proxy connects, if it says so. The header is taken away.
+async fn read_proxy_header<S: Duplex>(
+    beginning: &mut Beginning,
+    stream: &mut S,
+) -> Result<Option<IpAddr>, End> {
+    loop {
+        match proxy::look_at(beginning.bytes()) {
+            Ok(proxy::Beginning::Bare) => return Ok(None),
+            Ok(proxy::Beginning::Header { len, source }) => {
+                beginning.skip(len);
+                return Ok(source);
+            }
+            Ok(proxy::Beginning::Undecided) => {}
+            Err(proxy::Malformed) => return Err(Some(Event::ProxyMalformed)),
+        }
+        if !beginning.read_more(stream).await.map_err(|_| None)? {
+            return Ok(None);
+        }
+    }
 }

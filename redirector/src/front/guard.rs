@@ -7,11 +7,13 @@ use std::net::Ipv6Addr;
 
 use ::http::{
     HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
-    header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HOST, TRANSFER_ENCODING},
+    header::{
+        ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, TRANSFER_ENCODING,
+    },
     uri::PathAndQuery,
 };
 
-use crate::answer::error_body;
+use crate::{answer::error_body, figures::Label};
 
 /// Path and query of a request that passed, as they were sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,13 +48,12 @@ pub enum HttpReject {
     HostRepeated,
     /// A Host that is not a host with an optional port.
     HostInvalid,
-    /// A Transfer-Encoding, which no served method needs.
+    /// A Transfer-Encoding where no body belongs, beside a Content-Length, or other than `chunked`.
     TransferEncoding,
 }
 
-impl HttpReject {
-    /// Every reason, in the order of the enum.
-    pub const ALL: [Self; 10] = [
+impl Label for HttpReject {
+    const ALL: &'static [Self] = &[
         Self::Method,
         Self::TargetForm,
         Self::DoubleSlash,
@@ -65,6 +66,16 @@ impl HttpReject {
         Self::TransferEncoding,
     ];
 
+    fn index(self) -> usize {
+        self as usize
+    }
+
+    fn as_str(self) -> &'static str {
+        self.code()
+    }
+}
+
+impl HttpReject {
     /// The reason code, for clients and metrics.
     #[must_use]
     pub fn code(self) -> &'static str {
@@ -93,7 +104,9 @@ impl HttpReject {
             Self::HostMissing => "HTTP/1.1 needs a Host header",
             Self::HostRepeated => "a request has one Host header",
             Self::HostInvalid => "the Host header must be a host, or a host and a port",
-            Self::TransferEncoding => "requests without a body have no Transfer-Encoding",
+            Self::TransferEncoding => {
+                "a Transfer-Encoding is chunked, alone, and for POST and PATCH only"
+            }
         }
     }
 
@@ -111,9 +124,7 @@ pub fn check<B>(request: &Request<B>, methods: &[Method]) -> Result<Target, Http
         return Err(HttpReject::Method);
     }
     check_host(request.version(), request.headers())?;
-    if request.headers().contains_key(TRANSFER_ENCODING) {
-        return Err(HttpReject::TransferEncoding);
-    }
+    check_transfer_encoding(request.method(), request.headers())?;
     let uri = request.uri();
     let target = uri.path_and_query().ok_or(HttpReject::TargetForm)?;
     if uri.scheme().is_some() || uri.authority().is_some() {
@@ -207,6 +218,21 @@ fn begins_with_two_slashes(path: &str) -> bool {
 fn dots(segment: &str) -> Option<usize> {
     let plain = segment.to_ascii_lowercase().replace("%2e", ".");
     matches!(plain.as_str(), "." | "..").then_some(plain.len())
+}
+
+/// A body of unknown length has one spelling and one way to end, so that every proxy before us sees
+/// the same requests (RFC 9112 sections 6.1 and 11.2). Of a Content-Length beside it hyper shows
+/// nothing, reads the body as chunked, and lets no request follow.
+fn check_transfer_encoding(method: &Method, headers: &HeaderMap) -> Result<(), HttpReject> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return Ok(()) };
+    let has_body = method == Method::POST || method == Method::PATCH;
+    let alone = codings.next().is_none() && !headers.contains_key(CONTENT_LENGTH);
+    if has_body && alone && coding == "chunked" {
+        Ok(())
+    } else {
+        Err(HttpReject::TransferEncoding)
+    }
 }
 
 fn check_host(version: Version, headers: &HeaderMap) -> Result<(), HttpReject> {

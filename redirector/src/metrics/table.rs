@@ -128,8 +128,8 @@ pub const METRICS: &[Metric] = &[
         name: "tidegate_answers_total",
         kind: Counter,
         label: "kind",
-        help: "Answers to clients, by kind; of those without an edge, the reason.",
-        read: |from, reading| reading.counts(from.answers.samples().into_iter()),
+        help: "Answers to clients over HTTP, by kind; of those without an edge, the reason.",
+        read: |from, reading| reading.counts(from.clients.figures.samples().into_iter()),
     },
     Metric {
         name: "tidegate_requests_refused_total",
@@ -151,6 +151,65 @@ pub const METRICS: &[Metric] = &[
         label: "",
         help: "Clients' connections open now.",
         read: |from, reading| reading.count(from.front.open_now()),
+    },
+    Metric {
+        name: "tidegate_connections_by_protocol_total",
+        kind: Counter,
+        label: "protocol",
+        help: "Clients' connections, by what was spoken on them.",
+        read: |from, reading| reading.counts(from.front.protocols().into_iter()),
+    },
+    Metric {
+        name: "tidegate_rtmp_answers_total",
+        kind: Counter,
+        label: "kind",
+        help: "Answers to clients over RTMP, RTMPS and RTMPT, by kind; of those without an edge, the reason.",
+        read: |from, reading| reading.counts(from.clients.rtmp.answers.iter()),
+    },
+    Metric {
+        name: "tidegate_rtmp_refused_total",
+        kind: Counter,
+        label: "reason",
+        help: "RTMP sessions ended, and requests of RTMPT refused, without an answer, by reason.",
+        read: |from, reading| reading.counts(from.clients.rtmp.refused()),
+    },
+    Metric {
+        name: "tidegate_rtmpt_sessions",
+        kind: Gauge,
+        label: "",
+        help: "Sessions of RTMPT open now.",
+        read: |from, reading| reading.count(from.clients.tunnels_open()),
+    },
+    Metric {
+        name: "tidegate_splices_total",
+        kind: Counter,
+        label: "",
+        help: "Clients that were connected to an edge through this redirector.",
+        read: |from, reading| reading.count(get(&from.clients.rtmp.splices)),
+    },
+    Metric {
+        name: "tidegate_splices_open",
+        kind: Gauge,
+        label: "",
+        help: "Clients connected to an edge through this redirector now.",
+        read: |from, reading| reading.count(get(&from.clients.rtmp.splices_open)),
+    },
+    Metric {
+        name: "tidegate_splice_failures_total",
+        kind: Counter,
+        label: "reason",
+        help: "Clients that were not spliced, and edges that could not take one over, by reason.",
+        read: |from, reading| reading.counts(from.clients.rtmp.splice_faults.iter()),
+    },
+    Metric {
+        name: "tidegate_splice_bytes_total",
+        kind: Counter,
+        label: "direction",
+        help: "Bytes moved for spliced clients, by direction.",
+        read: |from, reading| {
+            reading.under("to_clients", get(&from.clients.rtmp.bytes_to_clients) as f64);
+            reading.under("to_edges", get(&from.clients.rtmp.bytes_to_edges) as f64);
+        },
     },
     Metric {
         name: "tidegate_edges",

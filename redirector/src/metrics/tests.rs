@@ -2,12 +2,19 @@
 
 use std::{collections::BTreeSet, sync::atomic::Ordering::Relaxed};
 
-use tidegate_control::snapshot::Mode;
+use tidegate_control::{clock::Clock, snapshot::Mode};
 use tidegate_proto::{key::KeyRing, seal::FleetKey};
 
 use super::*;
 use crate::{
+    answer::connect::ConnectKind,
+    clients::{
+        RtmpLimits,
+        figures::{Lapse, SpliceFault},
+    },
+    figures::Label,
     gate::Reject,
+    rtmp::RtmpReject,
     telemetry::tests::{collector, hear_http2},
 };
 
@@ -42,7 +49,12 @@ fn sources() -> Sources {
     Sources {
         ingest: Arc::new(ingest),
         fleet: Arc::new(Fixture { view: Arc::new(view), ..fixture }),
-        answers: Arc::default(),
+        clients: Clients::new(
+            Arc::default(),
+            Arc::default(),
+            Clock::start(),
+            RtmpLimits::default(),
+        ),
         front: Arc::default(),
     }
 }
@@ -107,10 +119,21 @@ fn the_document_and_the_table_agree() {
         .map(|m| [m.name.into(), m.kind.as_str().into(), label(m.label), m.help.into()])
         .collect();
     assert_eq!(documented, table);
-    for reason in <Reject as crate::figures::Label>::ALL {
-        let name = crate::figures::Label::as_str(*reason);
-        assert!(DOCUMENT.contains(&format!("| `{name}` |")), "{name} is not documented");
+}
+
+#[test]
+fn every_reason_has_its_row_in_the_document() {
+    fn check<K: Label>() {
+        for reason in K::ALL {
+            let name = reason.as_str();
+            assert!(DOCUMENT.contains(&format!("| `{name}` |")), "{name} is not documented");
+        }
     }
+    check::<Reject>();
+    check::<RtmpReject>();
+    check::<Lapse>();
+    check::<SpliceFault>();
+    check::<ConnectKind>();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -12,9 +12,13 @@ fn a_check_sees_every_file_and_text_that_a_start_would_trip_over() {
     sound.heartbeat.keys_file = keys_file.display().to_string();
     assert!(Server::check(&sound).is_ok());
     type Fault = (&'static str, fn(&mut Config));
-    let faults: [Fault; 5] = [
+    let faults: [Fault; 6] = [
         ("heartbeat.allowed_redirect_hosts", |config| {
             config.heartbeat.allowed_redirect_hosts = vec!["*.x".into()];
+        }),
+        ("client.tls_cert", |config| {
+            config.client.tls_cert = "/nowhere".into();
+            config.client.tls_key = "/nowhere".into();
         }),
         ("admin.tls_cert", |config| {
             config.admin.tls_cert = "/nowhere".into();

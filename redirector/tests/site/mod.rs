@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use tidegate_redirector::front::{Front, FrontFigures, Limits, Routes, Services};
+use tidegate_redirector::front::{Duplex, Front, FrontFigures, Limits, Routes, Services};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
@@ -24,22 +24,16 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn start(routes: Routes, limits: Limits) -> Self {
-        Self::start_with_grace(routes, limits, Duration::ZERO)
+        Self::serve(Services::new(routes), limits, Duration::ZERO)
     }
 
-    pub(crate) fn start_with_grace(routes: Routes, limits: Limits, grace: Duration) -> Self {
+    pub(crate) fn serve(services: Services, limits: Limits, grace: Duration) -> Self {
         let front = Front::bind(&["127.0.0.1:0".parse().expect("an address")]).expect("a port");
         let address = front.local_addrs()[0];
         let figures = Arc::<FrontFigures>::default();
         let (stop, stopped) = oneshot::channel();
         let stopped = async move { stopped.await.unwrap_or(()) };
-        let running = front.run(
-            Services { http: routes, rtmp: None },
-            limits,
-            Arc::clone(&figures),
-            stopped,
-            grace,
-        );
+        let running = front.run(services, limits, Arc::clone(&figures), stopped, grace);
         Self { address, figures, stop, running: tokio::spawn(running) }
     }
 
@@ -51,7 +45,7 @@ impl Site {
 
     pub(crate) async fn connect(&self) -> Client {
         let stream = TcpStream::connect(self.address).await.expect("a connection");
-        Client(BufReader::new(stream))
+        Client::on(stream)
     }
 
     /// The first answer to `bytes` on a connection of its own.
@@ -68,15 +62,24 @@ impl Site {
 
     /// One of the front's counts.
     pub(crate) fn count(&self, name: &str) -> u64 {
-        let samples = [self.figures.connections(), self.figures.refused()].concat();
-        samples.iter().find(|(code, _)| *code == name).expect("a known name").1
+        count(&self.figures, name)
     }
 }
 
-/// One connection.
-pub(crate) struct Client(BufReader<TcpStream>);
+/// One of a front's counts: an event of connections, a protocol, or a reason for a refusal.
+pub(crate) fn count(figures: &FrontFigures, name: &str) -> u64 {
+    let samples = [figures.connections(), figures.protocols(), figures.refused()].concat();
+    samples.iter().find(|(code, _)| *code == name).expect("a known name").1
+}
 
-impl Client {
+/// One connection.
+pub(crate) struct Client<S = TcpStream>(pub(crate) BufReader<S>);
+
+impl<S: Duplex> Client<S> {
+    pub(crate) fn on(stream: S) -> Self {
+        Self(BufReader::new(stream))
+    }
+
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.0.write_all(bytes.as_ref()).await.expect("the front reads");
     }

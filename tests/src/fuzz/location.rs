@@ -3,8 +3,8 @@
 use hyper::{Method, Request, Version, header::HOST};
 use tidegate_proto::edge::{Host, Scheme};
 use tidegate_redirector::{
-    answer::{METHODS, location as location_on},
-    front::guard::{Target, check},
+    answer::{METHODS, location as location_on, target::on_the_edge},
+    front::guard::{Target, check, check_target},
 };
 use url::Url;
 
@@ -16,16 +16,34 @@ const HOSTS: [&str; 3] = ["edge-1.example.com", "192.0.2.7", "2001:db8::7"];
 const PORT: u16 = 1935;
 
 /// A request's target: the Location made of one that passes the guard leads to the edge and to
-/// nobody else, for every reader of URLs, and carries path and query byte for byte.
+/// nobody else, for every reader of URLs, and carries byte for byte what is meant for the edge.
 pub fn location(bytes: &[u8]) -> Verdict {
     let Some(target) = passed(bytes) else { return Verdict::Refused };
     let target = target.as_str();
     assert!(target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\'), "{target:?}");
     assert!(target.starts_with('/') && !target.starts_with("//"), "{target:?}");
-    for host in HOSTS {
-        check_location(&host.parse().expect("a host"), target);
-    }
+    check_locations(target);
+    check_behind_redirect(target);
     Verdict::Accepted
+}
+
+/// The same path as Wowza's players ask for it, with a type and behind `/redirect`.
+fn check_behind_redirect(target: &str) {
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    for query in ["type=m3u8".to_owned(), format!("{query}&type=mpd")] {
+        let asked = format!("/redirect{path}?{query}");
+        if check_target(&asked).is_ok() {
+            check_locations(&asked);
+        }
+    }
+}
+
+/// What a target that passed the guard leads to, on every kind of edge.
+fn check_locations(target: &str) {
+    let Ok(on_the_edge) = on_the_edge(target) else { return };
+    for host in HOSTS {
+        check_location(&host.parse().expect("a host"), &on_the_edge);
+    }
 }
 
 /// Reads the target as hyper does and puts the request before the guard.

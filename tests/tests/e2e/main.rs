@@ -5,6 +5,7 @@
 mod admin;
 mod agent;
 mod browser;
+mod client_urls;
 mod ctl;
 mod demo;
 mod drain_exact;

@@ -89,6 +89,35 @@ fn a_host_is_a_host_and_perhaps_a_port() {
     }
 }
 
+#[test]
+fn a_transfer_encoding_is_chunked_alone_and_where_a_body_belongs() {
+    let methods = [Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::DELETE];
+    let judge = |method: &Method, headers: &[(&str, &str)]| {
+        let mut request = Request::builder().method(method).uri("/a").header(HOST, "a");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        check(&request.body(()).expect("a request"), &methods).map(drop)
+    };
+    for method in &methods {
+        let has_body = method == Method::POST || method == Method::PATCH;
+        let expected = if has_body { Ok(()) } else { Err(HttpReject::TransferEncoding) };
+        assert_eq!(judge(method, &[("transfer-encoding", "chunked")]), expected, "{method}");
+        assert_eq!(judge(method, &[("content-length", "5")]), Ok(()), "{method}");
+        for headers in [
+            &[("transfer-encoding", "identity")][..],
+            &[("transfer-encoding", "gzip, chunked")],
+            &[("transfer-encoding", "Chunked")],
+            &[("transfer-encoding", "")],
+            &[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")],
+            &[("transfer-encoding", "chunked"), ("content-length", "5")],
+        ] {
+            let refused = Err(HttpReject::TransferEncoding);
+            assert_eq!(judge(method, headers), refused, "{method} {headers:?}");
+        }
+    }
+}
+
 /// Targets made of what matters to the rules, so that many come near them.
 fn targets() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![

@@ -1,6 +1,14 @@
-//! The front under load and at its end, and the operations pages on it.
+//! The front under load and at its end, what is spoken on its connections, and the operations pages
+//! on it.
 
+mod bodies;
+mod certificates;
+mod first_byte;
+mod places;
+mod proxy;
+#[path = "../site/mod.rs"]
 mod site;
+mod tls;
 
 use std::{
     convert::Infallible,
@@ -10,6 +18,7 @@ use std::{
 };
 
 use ::http::Request;
+use certificates::Certificate;
 use hyper::body::Incoming;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use site::{Client, Site};
@@ -57,15 +66,24 @@ async fn eventually(what: &str, condition: impl Fn() -> bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_thousand_half_heads_keep_nobody_waiting_and_are_closed_in_time() {
+async fn two_thousand_half_open_connections_keep_nobody_waiting_and_are_closed_in_time() {
     let hard = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: hard, maximum: hard }).expect("the hard limit");
-    let site = Site::start(prompt(), Limits::CLIENTS);
+    let certificate = Certificate::generate();
+    let services = Services { tls: certificate.load(), ..Services::new(prompt()) };
+    let site = Site::serve(services, Limits::CLIENTS, Duration::ZERO);
+    let beginnings: [&[u8]; 5] = [
+        b"",
+        b"G",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ",
+        b"\x16",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc",
+    ];
     let started = tokio::time::Instant::now();
     let mut slow: Vec<Client> = Vec::new();
-    for _ in 0..2_000 {
+    for number in 0..2_000 {
         let mut client = site.connect().await;
-        client.send("GET / HTTP/1.1\r\nHost: a\r\nX-Slow: ").await;
+        client.send(beginnings[number % beginnings.len()]).await;
         slow.push(client);
     }
     let last = tokio::time::Instant::now();
@@ -78,7 +96,8 @@ async fn two_thousand_half_heads_keep_nobody_waiting_and_are_closed_in_time() {
         assert!(rest.expect("closed within 6 s").is_empty());
     }
     assert!(started.elapsed() > Duration::from_secs(4), "they were closed for being slow");
-    assert_eq!(site.count("head_timeouts"), 2_000);
+    eventually("all are counted", || site.figures.open_now() == 0).await;
+    assert_eq!((site.count("head_timeouts"), site.count("tls_timeouts")), (1_200, 800));
 }
 
 #[tokio::test]
@@ -112,37 +131,24 @@ async fn a_connection_does_not_outlive_its_age() {
 }
 
 #[tokio::test]
-async fn beyond_the_cap_the_newest_is_closed_and_a_place_is_free_again_later() {
-    let site = Site::start(prompt(), Limits { connections_max: 2, ..limits() });
-    let mut held = Vec::new();
-    for _ in 0..2 {
-        let mut client = site.connect().await;
-        client.send(ASK).await;
-        assert!(client.reply().await.is_some());
-        held.push(client);
-    }
-    assert_eq!(site.figures.open_now(), 2);
-    assert!(site.connect().await.rest().await.is_empty());
-    assert_eq!(site.count("shed"), 1);
-    held.pop();
-    eventually("a place is free", || site.figures.open_now() == 1).await;
-    assert_eq!(site.ask(ASK).await.status, 200);
-}
-
-#[tokio::test]
 async fn a_stop_finishes_what_is_under_way_and_takes_nothing_new() {
     let gate = Arc::new(Semaphore::new(1));
     let grace = Duration::from_secs(10);
-    let site = Site::start_with_grace(gated(Arc::clone(&gate)), limits(), grace);
+    let site = Site::serve(Services::new(gated(Arc::clone(&gate))), limits(), grace);
     let (address, figures) = (site.address, Arc::clone(&site.figures));
+    let mut silent = site.connect().await;
     let mut idle = site.connect().await;
     idle.send(ASK).await;
     assert!(idle.reply().await.is_some());
     let mut busy = site.connect().await;
     busy.send(ASK).await;
-    eventually("both are open", || figures.open_now() == 2).await;
+    eventually("all are open", || figures.open_now() == 3).await;
+    let stopping = Instant::now();
     let stopped = site.stop();
-    assert!(idle.rest().await.is_empty(), "an idle connection ends at once");
+    for client in [&mut silent, &mut idle] {
+        assert!(client.rest().await.is_empty(), "an idle connection ends at once");
+    }
+    assert!(stopping.elapsed() < limits().head_timeout, "not for being idle");
     assert!(StdStream::connect(address).is_err(), "nothing listens any more");
     gate.add_permits(1);
     let reply = busy.reply().await.expect("an answer");
@@ -154,7 +160,7 @@ async fn a_stop_finishes_what_is_under_way_and_takes_nothing_new() {
 #[tokio::test]
 async fn a_stop_drops_what_does_not_finish() {
     let gate = Arc::new(Semaphore::new(0));
-    let site = Site::start_with_grace(gated(gate), limits(), Duration::from_millis(200));
+    let site = Site::serve(Services::new(gated(gate)), limits(), Duration::from_millis(200));
     let mut stuck = site.connect().await;
     stuck.send(ASK).await;
     let figures = Arc::clone(&site.figures);
@@ -173,7 +179,7 @@ async fn several_listeners_serve_and_stop_together() {
     let addresses = front.local_addrs();
     let figures = Arc::default();
     let running = front.run(
-        Services { http: prompt(), rtmp: None },
+        Services::new(prompt()),
         limits(),
         figures,
         std::future::pending(),

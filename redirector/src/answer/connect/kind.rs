@@ -1,0 +1,102 @@
+//! The kinds of answers to RTMP clients, as figures count them.
+
+use tidegate_control::pick::NoEdge;
+
+use crate::figures::Label;
+
+/// What an answer to an RTMP client is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ConnectKind {
+    /// A rejection that names an edge.
+    Redirect,
+    /// A request to reconnect to an edge.
+    Reconnect,
+    /// A connection spliced to an edge.
+    Splice,
+    /// Accepted; calls may follow.
+    Accepted,
+    /// The host of an edge, for a call.
+    Host,
+    /// No edge can be had.
+    NoEdge(NoEdge),
+    /// The client is never redirected.
+    Ignored,
+    /// No application of that name is configured.
+    UnknownApp,
+    /// The client named no application.
+    NoApp,
+    /// The application cannot stand in a URL.
+    AppInvalid,
+    /// The client was redirected too often of late.
+    LoopGuard,
+}
+
+impl Label for ConnectKind {
+    const ALL: &'static [Self] = &[
+        Self::Redirect,
+        Self::Reconnect,
+        Self::Splice,
+        Self::Accepted,
+        Self::Host,
+        Self::NoEdge(NoEdge::EmptyFleet),
+        Self::NoEdge(NoEdge::AllDrained),
+        Self::NoEdge(NoEdge::NoneHealthy),
+        Self::NoEdge(NoEdge::NoEndpoint),
+        Self::Ignored,
+        Self::UnknownApp,
+        Self::NoApp,
+        Self::AppInvalid,
+        Self::LoopGuard,
+    ];
+
+    fn index(self) -> usize {
+        match self {
+            Self::Redirect => 0,
+            Self::Reconnect => 1,
+            Self::Splice => 2,
+            Self::Accepted => 3,
+            Self::Host => 4,
+            Self::NoEdge(reason) => 5 + reason as usize,
+            Self::Ignored => 9,
+            Self::UnknownApp => 10,
+            Self::NoApp => 11,
+            Self::AppInvalid => 12,
+            Self::LoopGuard => 13,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Redirect => "rtmp_redirect",
+            Self::Reconnect => "rtmp_reconnect",
+            Self::Splice => "splice",
+            Self::Accepted => "accepted",
+            Self::Host => "host",
+            Self::NoEdge(reason) => reason.code(),
+            Self::Ignored => "client_ignored",
+            Self::UnknownApp => "unknown_app",
+            Self::NoApp => "no_app",
+            Self::AppInvalid => "app_invalid",
+            Self::LoopGuard => "loop_guard",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_own_place_and_name() {
+        for (place, kind) in ConnectKind::ALL.iter().enumerate() {
+            assert_eq!(kind.index(), place, "{kind:?}");
+        }
+        let names: HashSet<_> = ConnectKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        assert_eq!(names.len(), ConnectKind::ALL.len());
+        for reason in NoEdge::ALL {
+            assert!(ConnectKind::ALL.contains(&ConnectKind::NoEdge(reason)), "{reason:?}");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! From an application to an edge's URL.
+
+use rand::Rng;
+use tidegate_control::{
+    clock::Now,
+    pick::{Picked, Wanted, pick},
+    snapshot::FleetView,
+};
+use tidegate_proto::edge::{EdgeId, Scheme};
+
+use super::{
+    ConnectAnswer, ConnectQuestion, SplicePlan,
+    asked::{Asked, Unusable},
+};
+use crate::answer::{
+    Rules,
+    apps::{App, Mode},
+    location, origin,
+    scheme::{self, is_rtmp},
+};
+
+/// The bit of `capsEx` that says a client reconnects on request (Enhanced RTMP v2).
+const CAPS_EX_RECONNECT: u32 = 0x01;
+/// What clients read out of a description as an order to authenticate.
+const MISREAD: [&str; 3] = ["authmod=", "code=403 need auth", "?reason="];
+
+/// How the client gets to its edge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    Redirect,
+    Reconnect,
+    Splice,
+}
+
+/// What a client wants, as far as that can be said without an edge.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Route<'a> {
+    app: &'a App,
+    manner: Manner,
+    scheme: Scheme,
+    /// The port the client reached.
+    port: u16,
+    path: String,
+    query: Option<String>,
+    query_in_app: bool,
+}
+
+impl Rules {
+    /// What a client wants.
+    ///
+    /// # Errors
+    /// The answer, where none needs an edge.
+    pub fn route(&self, question: &ConnectQuestion<'_>) -> Result<Route<'_>, ConnectAnswer> {
+        if self.ignores(question.client) {
+            return Err(ConnectAnswer::Ignored);
+        }
+        let asked = Asked::of(question).map_err(|why| match why {
+            Unusable::Absent => ConnectAnswer::NoApp,
+            Unusable::Invalid => ConnectAnswer::AppInvalid,
+        })?;
+        let app = self.apps.find(asked.path).ok_or(ConnectAnswer::UnknownApp)?;
+        if !app.redirect_on_connect && !asked.insists() {
+            return Err(ConnectAnswer::Accept);
+        }
+        let manner = manner(app, question);
+        let scheme = match manner {
+            Manner::Splice => Scheme::Rtmp,
+            Manner::Redirect | Manner::Reconnect => self.rtmp_scheme(app, &asked, question.scheme),
+        };
+        Ok(Route {
+            app,
+            manner,
+            scheme,
+            port: question.port,
+            path: app.on_the_edge(asked.path).to_owned(),
+            query: asked.query.map(str::to_owned),
+            query_in_app: asked.query_in_app,
+        })
+    }
+
+    fn rtmp_scheme(&self, app: &App, asked: &Asked<'_>, carrier: Scheme) -> Scheme {
+        let set = app.redirect_scheme.or(self.redirect_scheme.filter(|scheme| is_rtmp(*scheme)));
+        set.unwrap_or_else(|| scheme::of_client(asked.scheme, carrier))
+    }
+}
+
+fn manner(app: &App, question: &ConnectQuestion<'_>) -> Manner {
+    if app.mode == Mode::Splice && !scheme::is_tunnelled(question.scheme) {
+        return Manner::Splice;
+    }
+    if app.reconnect_request && question.caps_ex & CAPS_EX_RECONNECT != 0 {
+        return Manner::Reconnect;
+    }
+    Manner::Redirect
+}
+
+impl Route<'_> {
+    /// Whether the client is sent away, at once or by a request to reconnect. It may come back for
+    /// ever: clients have no limit of their own.
+    #[must_use]
+    pub fn is_redirect(&self) -> bool {
+        self.manner != Manner::Splice
+    }
+
+    /// The application as the operator named it; `*` for all those without an entry.
+    #[must_use]
+    pub fn application(&self) -> &str {
+        &self.app.name
+    }
+
+    /// Chooses an edge. The caller holds the snapshot's guard until this has returned.
+    pub fn answer(
+        &self,
+        rules: &Rules,
+        fleet: &FleetView,
+        now: Now,
+        random: &mut impl Rng,
+    ) -> ConnectAnswer {
+        self.answer_without(&[], rules, fleet, now, random)
+    }
+
+    /// The same, for a client that the edges in `tried` have failed.
+    pub fn answer_without(
+        &self,
+        tried: &[EdgeId],
+        rules: &Rules,
+        fleet: &FleetView,
+        now: Now,
+        random: &mut impl Rng,
+    ) -> ConnectAnswer {
+        let wanted = Wanted {
+            scheme: Some(self.scheme),
+            port: self.port,
+            port_override: self.app.redirect_port.or(rules.redirect_port),
+            own: &rules.own,
+            tried,
+        };
+        match pick(fleet, &wanted, now.monotonic, random) {
+            Ok(picked) => self.lead_to(picked),
+            Err(reason) => ConnectAnswer::NoEdge(reason),
+        }
+    }
+
+    fn lead_to(&self, picked: Picked) -> ConnectAnswer {
+        let url = self.url(&picked);
+        match self.manner {
+            Manner::Redirect => {
+                ConnectAnswer::Redirect { url, description: self.description(&picked) }
+            }
+            Manner::Reconnect => ConnectAnswer::Reconnect(url),
+            Manner::Splice => {
+                let query = self.query.as_deref().filter(|_| self.query_in_app);
+                let app = with_query(self.path.clone(), query);
+                ConnectAnswer::Splice(Box::new(SplicePlan { picked, app, tc_url: url }))
+            }
+        }
+    }
+
+    fn url(&self, picked: &Picked) -> String {
+        let target = with_query(format!("/{}", self.path), self.query.as_deref());
+        location(picked.scheme, &picked.edge.redirect_address, picked.port, &target)
+    }
+
+    /// The URL without its query, which may hold a secret.
+    fn description(&self, picked: &Picked) -> String {
+        let origin = origin(picked.scheme, &picked.edge.redirect_address, picked.port);
+        let path = self.path.to_ascii_lowercase();
+        if MISREAD.iter().any(|words| path.contains(words)) {
+            return format!("redirect to {origin}");
+        }
+        format!("redirect to {origin}/{}", self.path)
+    }
+}
+
+fn with_query(path: String, query: Option<&str>) -> String {
+    match query {
+        Some(query) => format!("{path}?{query}"),
+        None => path,
+    }
+}

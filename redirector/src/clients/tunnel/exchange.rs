@@ -1,0 +1,171 @@
+//! One request against the sessions: bytes in, bytes out. No I/O and no clock, and the locks are
+//! held for as long as one session takes to read one body.
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use super::{
+    call::Call,
+    table::{Full, SessionId, Table},
+};
+use crate::rtmp::{Judge, Progress, RtmpReject, Session};
+
+/// The interval at which a client is asked to poll grows with every so many empty answers.
+const EMPTY_ANSWERS: usize = 10;
+/// What clients are told, from at once to about half a second.
+const INTERVALS: [u8; 6] = [0x01, 0x03, 0x05, 0x09, 0x11, 0x21];
+
+/// The most memory of one session, so that all of them have a bound: ten times what a client needs
+/// up to `connect`.
+const HELD_BYTES_MAX: usize = 64 * 1024;
+
+/// Every session of RTMPT.
+#[derive(Debug)]
+pub struct Tunnels {
+    table: Mutex<Table<Arc<Mutex<Tunnelled>>>>,
+}
+
+#[derive(Debug)]
+struct Tunnelled {
+    session: Session,
+    empty_answers: usize,
+}
+
+/// What goes back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reply {
+    /// The id of the session that was opened.
+    Opened(SessionId),
+    /// The interval, then what the session says.
+    Bytes(Vec<u8>),
+}
+
+impl Reply {
+    /// Whether the session had nothing to say.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Bytes(bytes) if bytes.len() <= 1)
+    }
+
+    /// The body it is sent as. librtmp drops the last byte behind an id, which nobody needs.
+    #[must_use]
+    pub fn into_bytes(self) -> Vec<u8> {
+        match self {
+            Self::Opened(id) => format!("{id}\n").into_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+}
+
+/// Why there is no reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// No room for a session.
+    Full(Full),
+    /// No such session, or not this client's.
+    NoSession,
+    /// The session is over for what the client sent.
+    Rejected(RtmpReject),
+}
+
+impl Tunnels {
+    /// Room for `sessions_max`.
+    #[must_use]
+    pub fn new(sessions_max: usize) -> Self {
+        Self { table: Mutex::new(Table::new(sessions_max)) }
+    }
+
+    /// How many sessions there are.
+    pub fn count(&self, now: Duration) -> usize {
+        lock(&self.table).count(now)
+    }
+
+    /// Opens a session under a random id.
+    ///
+    /// # Errors
+    /// Where there is no room.
+    pub fn open(
+        &self,
+        id: SessionId,
+        client: IpAddr,
+        session: Session,
+        now: Duration,
+    ) -> Result<Reply, Refusal> {
+        let tunnelled = Arc::new(Mutex::new(Tunnelled { session, empty_answers: 0 }));
+        lock(&self.table).open(id, client, tunnelled, now).map_err(Refusal::Full)?;
+        Ok(Reply::Opened(id))
+    }
+
+    /// Answers any other request. Only `/send` has a body that counts; elsewhere it is one byte
+    /// without a meaning. A session that has said all is gone with that very answer.
+    ///
+    /// # Errors
+    /// Where there is no such session, or there is none any more.
+    pub fn exchange(
+        &self,
+        call: Call,
+        body: &[u8],
+        client: IpAddr,
+        now: Duration,
+        judge: &mut impl Judge,
+    ) -> Result<Reply, Refusal> {
+        let id = call.session().ok_or(Refusal::NoSession)?;
+        let tunnelled = lock(&self.table).find(id, client, now).ok_or(Refusal::NoSession)?;
+        let mut tunnelled = lock(&tunnelled);
+        let progress = match call {
+            Call::Send(_) => tunnelled.take(body, judge),
+            Call::Close(_) => Ok(Progress::Done),
+            _ => Ok(Progress::Open),
+        };
+        match progress {
+            Ok(Progress::Open) => Ok(tunnelled.reply()),
+            Ok(Progress::Done) => {
+                lock(&self.table).close(id);
+                Ok(tunnelled.reply())
+            }
+            // A tunnel has no connection that could be handed on, so nobody judges so.
+            Ok(Progress::Splice(_)) => {
+                lock(&self.table).close(id);
+                Err(Refusal::NoSession)
+            }
+            Err(reject) => {
+                lock(&self.table).close(id);
+                Err(Refusal::Rejected(reject))
+            }
+        }
+    }
+
+    /// Forgets the session a request was about, if it is this client's.
+    pub fn forget(&self, call: Call, client: IpAddr, now: Duration) {
+        let mut table = lock(&self.table);
+        if let Some(id) = call.session().filter(|id| table.find(*id, client, now).is_some()) {
+            table.close(id);
+        }
+    }
+}
+
+impl Tunnelled {
+    fn take(&mut self, body: &[u8], judge: &mut impl Judge) -> Result<Progress, RtmpReject> {
+        let progress = self.session.feed(body, judge)?;
+        let held = self.session.held_bytes();
+        if held > HELD_BYTES_MAX { Err(RtmpReject::TooManyBytes) } else { Ok(progress) }
+    }
+
+    fn reply(&mut self) -> Reply {
+        let output = self.session.take_output();
+        self.empty_answers = if output.is_empty() { self.empty_answers + 1 } else { 0 };
+        let step = (self.empty_answers / EMPTY_ANSWERS).min(INTERVALS.len() - 1);
+        let mut bytes = Vec::with_capacity(1 + output.len());
+        bytes.push(INTERVALS[step]);
+        bytes.extend(output);
+        Reply::Bytes(bytes)
+    }
+}
+
+/// A panic elsewhere cannot leave a table or a session half changed in a way that harms others.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,48 @@
+//! What a front allows.
+
+use std::time::Duration;
+
+use ::http::Method;
+use rustix::process::{Resource, getrlimit};
+
+/// What a front allows.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Connections at the same time. One more ends those that have kept us waiting longest; it is
+    /// turned away only if none waits.
+    pub connections_max: usize,
+    /// Connections of one address at the same time, of IPv6 one /64; 0: as many as there are.
+    pub connections_per_address_max: usize,
+    /// For each of these: the first byte, the TLS handshake, the whole head of a request, and the
+    /// wait between two requests.
+    pub head_timeout: Duration,
+    /// A connection that speaks HTTP is asked to end when it has done so for this long.
+    pub age_max: Duration,
+    /// How long an ending connection may take for the request it is at.
+    pub finish_timeout: Duration,
+    /// The methods that pass.
+    pub methods: &'static [Method],
+}
+
+impl Limits {
+    /// The limits for clients.
+    pub const CLIENTS: Self = Self {
+        connections_max: 20_000,
+        connections_per_address_max: 0,
+        head_timeout: Duration::from_secs(5),
+        age_max: Duration::from_secs(60),
+        finish_timeout: Duration::from_secs(5),
+        methods: &crate::answer::METHODS,
+    };
+    /// The limits for operators' tools.
+    pub const OPS: Self =
+        Self { connections_max: 256, methods: &[Method::GET, Method::HEAD], ..Self::CLIENTS };
+
+    /// The same, with no more connections than three quarters of the files this process may open.
+    #[must_use]
+    pub fn within_open_files(self) -> Self {
+        let open_files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let most = usize::try_from(open_files / 4 * 3).unwrap_or(usize::MAX).max(1);
+        Self { connections_max: self.connections_max.min(most), ..self }
+    }
+}

@@ -1,0 +1,28 @@
+//! Chunks, the pieces in which messages travel (RTMP 1.0, 5.3 and 5.4).
+//!
+//! What is held grows with what has come, never with what is announced.
+
+mod header;
+mod reader;
+mod writer;
+
+pub(super) use self::{
+    header::Header,
+    reader::{Bounds, Message, Reader, Step},
+    writer::write_message,
+};
+
+/// The length of a chunk's payload until SetChunkSize changes it; ours never changes.
+pub(super) const CHUNK_SIZE_DEFAULT: usize = 128;
+
+/// Types of messages.
+pub(super) mod kind {
+    pub(in crate::rtmp) const SET_CHUNK_SIZE: u8 = 1;
+    pub(in crate::rtmp) const ABORT: u8 = 2;
+    pub(in crate::rtmp) const ACKNOWLEDGEMENT: u8 = 3;
+    pub(in crate::rtmp) const WINDOW_ACK_SIZE: u8 = 5;
+    pub(in crate::rtmp) const SET_PEER_BANDWIDTH: u8 = 6;
+    /// AMF0 behind one byte that says so.
+    pub(in crate::rtmp) const COMMAND_AMF3: u8 = 17;
+    pub(in crate::rtmp) const COMMAND: u8 = 20;
+}

@@ -1,0 +1,138 @@
+//! From the configuration to what each part of the server is given.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use ipnet::IpNet;
+use tidegate_control::{admin, fleet::Fleet, json::to_json, message::edge_message};
+use tidegate_proto::admin::ListEdgesResponse;
+
+use super::{StartError, bad};
+use crate::{
+    answer::{Rules as AnswerRules, apps::Apps},
+    clients::{Clients, RtmpLimits, http, rtmp},
+    config::{self, Config},
+    front::{Limits as FrontLimits, Services, Tls},
+    gate::{AllowedHosts, Limits as GateLimits, Rules as GateRules},
+    ops::{self, OpsAccess},
+    own,
+};
+
+pub(super) async fn bind_admin(config: &Config, fleet: Fleet) -> Result<admin::Bound, StartError> {
+    admin::bind(admin_settings(config)?, fleet).await.map_err(|error| match error {
+        admin::BindError::Settings(said) => StartError::Configuration(said),
+        other => StartError::System(other.to_string()),
+    })
+}
+
+pub(super) fn client_limits(config: &Config) -> FrontLimits {
+    let client = &config.client;
+    let limits = FrontLimits {
+        connections_max: client.connections_max as usize,
+        connections_per_address_max: client.connections_per_address_max as usize,
+        ..FrontLimits::CLIENTS
+    };
+    limits.within_open_files()
+}
+
+/// What is spoken on the clients' port, and by whom it is answered.
+pub(super) fn client_services(clients: Clients, tls: Option<Arc<Tls>>) -> Services {
+    Services {
+        rtmp: Some(rtmp::service(clients.clone())),
+        tls,
+        trusted_proxies: clients.rules.trusted_proxies.clone().into(),
+        ..Services::new(http::routes(clients))
+    }
+}
+
+pub(super) fn rtmp_limits(config: &Config) -> RtmpLimits {
+    let client = &config.client;
+    RtmpLimits {
+        redirects_per_second: client.rtmp_redirects_per_second,
+        redirects_burst: client.rtmp_redirects_burst,
+        rtmpt_sessions_max: client.rtmpt_sessions_max as usize,
+        splices_max: client.splices_max as usize,
+    }
+}
+
+pub(super) fn gate_rules(config: &Config) -> Result<GateRules, StartError> {
+    let heartbeat = &config.heartbeat;
+    let hosts = AllowedHosts::parse(&heartbeat.allowed_redirect_hosts).map_err(bad)?;
+    let parse = |text: &String| {
+        text.parse().map_err(|error| {
+            StartError::Configuration(format!("heartbeat.allowed_edges: {text:?}: {error}"))
+        })
+    };
+    let edges = match heartbeat.allowed_edges.as_slice() {
+        [] => None,
+        listed => Some(listed.iter().map(parse).collect::<Result<_, _>>()?),
+    };
+    let limits = GateLimits { edges_max: heartbeat.edges_max as usize, ..GateLimits::default() };
+    Ok(GateRules { hosts, edges, limits })
+}
+
+pub(super) fn answer_rules(
+    config: &Config,
+    bound: &[SocketAddr],
+) -> Result<AnswerRules, StartError> {
+    let interfaces = own::interface_addresses().unwrap_or_else(|error| {
+        tracing::warn!(%error, "the interfaces' addresses are unknown; only the bound ones count as own");
+        Vec::new()
+    });
+    let client = &config.client;
+    Ok(AnswerRules {
+        redirect_scheme: config.redirect_scheme().map_err(bad)?,
+        redirect_port: (client.redirect_port != 0).then_some(client.redirect_port),
+        server_info_xml: client.server_info_xml,
+        ignore_clients: networks("client.ignore_clients", &client.ignore_clients)?,
+        trusted_proxies: networks("client.trusted_proxies", &client.trusted_proxies)?,
+        own: own::own_addresses(bound, &interfaces),
+        apps: Apps::new(config.rtmp_apps().map_err(bad)?),
+    })
+}
+
+fn networks(key: &str, texts: &[String]) -> Result<Vec<IpNet>, StartError> {
+    config::networks(key, texts).map_err(bad)
+}
+
+pub(super) fn admin_settings(config: &Config) -> Result<admin::Settings, StartError> {
+    let admin = &config.admin;
+    Ok(admin::Settings {
+        listen: config.admin_address().map_err(bad)?,
+        reflection: admin.reflection,
+        insecure: admin.insecure,
+        tls_cert: admin.tls_cert.clone(),
+        tls_key: admin.tls_key.clone(),
+        client_ca: admin.client_ca.clone(),
+        tokens_file: admin.tokens_file.clone(),
+        redirector: redirector_name(),
+    })
+}
+
+/// What audit records call this process.
+pub(super) fn redirector_name() -> String {
+    sysinfo::System::host_name().unwrap_or_else(|_| "redirector".into())
+}
+
+pub(super) fn ops_access(config: &Config, bound: SocketAddr, admin: &admin::Bound) -> OpsAccess {
+    if config.ops.open || bound.ip().is_loopback() {
+        return OpsAccess::Open;
+    }
+    let credentials = admin.credentials();
+    OpsAccess::Token(Arc::new(move |token| {
+        let header = token.map(|token| format!("Bearer {token}"));
+        credentials.check_viewer(header.as_deref().map(str::as_bytes)).is_ok()
+    }))
+}
+
+/// The fleet as `ListEdgesResponse`, all of it.
+pub(super) fn fleet_page(fleet: Fleet) -> ops::Page {
+    Arc::new(move || {
+        let view = fleet.published().fleet();
+        let edges = view.edges.iter().map(|edge| edge_message(edge)).collect();
+        let all = ListEdgesResponse { edges, next_page_token: String::new() };
+        match to_json("ListEdgesResponse", &all) {
+            Ok(json) => json.to_string(),
+            Err(error) => serde_json::json!({ "error": error.to_string() }).to_string(),
+        }
+    })
+}

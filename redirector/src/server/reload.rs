@@ -1,0 +1,120 @@
+//! The files the configuration names: read once at the start, and again on SIGHUP.
+
+use std::{path::PathBuf, sync::Arc};
+
+use tidegate_control::admin;
+use tidegate_proto::{
+    key::{KeyRing, SendKey, without_comment},
+    secret_file::{self, SecretFileError},
+};
+use tokio::{signal::unix::Signal, sync::mpsc};
+
+use super::{
+    StartError,
+    assemble::{admin_settings, gate_rules},
+    bad,
+};
+use crate::{config::Config, front::Tls, gate::Rules as GateRules, telemetry};
+
+/// The file with the fleet's keys.
+#[derive(Debug, Clone)]
+pub(super) struct KeysFile {
+    path: PathBuf,
+    allow_weak: bool,
+}
+
+impl KeysFile {
+    pub(super) fn of(config: &Config) -> Self {
+        let heartbeat = &config.heartbeat;
+        Self { path: PathBuf::from(&heartbeat.keys_file), allow_weak: heartbeat.allow_weak_key }
+    }
+
+    fn read(&self) -> Result<KeyRing, String> {
+        let text = secret_file::read(&self.path).map_err(|error| {
+            let hint = match &error {
+                SecretFileError::Unreadable { .. } => "; `tidegatectl key generate` makes a key",
+                _ => "",
+            };
+            format!("heartbeat.keys_file: {error}{hint}")
+        })?;
+        KeyRing::parse(&text, self.allow_weak)
+            .map_err(|error| format!("heartbeat.keys_file: {}, {error}", self.path.display()))
+    }
+
+    /// The first key in it.
+    pub(super) fn first_key(&self) -> Result<SendKey, StartError> {
+        let refused = |error: String| StartError::Configuration(error);
+        let text = secret_file::read(&self.path).map_err(|e| refused(e.to_string()))?;
+        text.lines()
+            .map(without_comment)
+            .find(|line| !line.is_empty())
+            .unwrap_or_default()
+            .parse()
+            .map_err(|error: tidegate_proto::key::KeyError| refused(error.to_string()))
+    }
+}
+
+/// What the configuration and its files come to. Read once, since text keys take long to stretch.
+pub(super) struct Checked {
+    pub(super) ring: KeyRing,
+    pub(super) rules: GateRules,
+    /// The clients' certificate, if there is one.
+    pub(super) tls: Option<Arc<Tls>>,
+    /// What could be better.
+    pub(super) notes: Vec<String>,
+}
+
+impl Checked {
+    pub(super) fn read(config: &Config) -> Result<Self, StartError> {
+        let ring = KeysFile::of(config).read().map_err(StartError::Configuration)?;
+        let rules = gate_rules(config)?;
+        let client = &config.client;
+        let tls = Tls::load(&client.tls_cert, &client.tls_key).map_err(bad)?;
+        admin::check(&admin_settings(config)?).map_err(StartError::Configuration)?;
+        telemetry::check(&config.telemetry.log, &config.telemetry.otlp_endpoint).map_err(bad)?;
+        let mut notes = Vec::new();
+        if ring.is_weak() {
+            notes.push("a text key can be guessed from one captured datagram; replace it".into());
+        }
+        Ok(Self { ring, rules, tls, notes })
+    }
+}
+
+/// Everything that SIGHUP reads again. What cannot be read stays as it was.
+pub(super) struct Reloads {
+    pub(super) keys_file: KeysFile,
+    /// Where new keys go.
+    pub(super) gate: mpsc::Sender<KeyRing>,
+    pub(super) tls: Option<Arc<Tls>>,
+    pub(super) admin: admin::Reload,
+}
+
+impl Reloads {
+    /// Obeys each signal, for ever.
+    pub(super) async fn obey(self, mut signals: Signal) {
+        while signals.recv().await.is_some() {
+            self.reload_keys().await;
+            if let Some(tls) = &self.tls {
+                say("the clients' certificate", tls.reload());
+            }
+            say("tokens and certificates of the admin API", self.admin.reload());
+        }
+    }
+
+    async fn reload_keys(&self) {
+        match self.keys_file.read() {
+            Ok(ring) => {
+                tracing::info!(keys = ?ring.ids().collect::<Vec<_>>(), "keys read again");
+                let _ = self.gate.send(ring).await;
+            }
+            Err(error) => tracing::error!(%error, "keys not read again; the old ones stay"),
+        }
+    }
+}
+
+fn say(what: &str, outcome: Result<(), impl std::fmt::Display>) {
+    match outcome {
+        Ok(()) => tracing::info!("{what} read again"),
+        Err(error) => tracing::error!(%error, "{what} not read again; the old ones stay"),
+    }
+}

@@ -1,0 +1,82 @@
+//! Clients over RTMP and RTMPT on a real front, and splices to edges that echo.
+
+mod connection;
+mod edge;
+mod patience;
+mod player;
+#[path = "../../src/sample.rs"]
+mod sample;
+mod splice;
+mod tunnel;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use player::Player;
+use tidegate_control::{
+    clock::Clock,
+    snapshot::{EdgeView, Published},
+};
+use tidegate_redirector::{
+    answer::{
+        Rules,
+        apps::{App, Apps, Mode},
+    },
+    clients::{Clients, RtmpLimits, http, rtmp},
+    figures::Label,
+    front::{Front, FrontFigures, Limits, Services},
+};
+use tokio::{net::TcpStream, sync::oneshot, task::JoinHandle, time::timeout};
+
+/// What clients are told, without a front.
+fn clients(fleet: Vec<EdgeView>, app: App, limits: RtmpLimits) -> Clients {
+    let published = Published::showing(Arc::new(sample::fleet(fleet)));
+    let rules = Rules { apps: Apps::new(vec![app]), ..Rules::default() };
+    Clients::new(Arc::new(published), Arc::new(rules), Clock::start(), limits)
+}
+
+/// An application whose clients are spliced.
+fn spliced() -> App {
+    App { mode: Mode::Splice, ..App::named("*") }
+}
+
+/// A front on a free loopback port that serves all that clients speak.
+struct Site {
+    address: SocketAddr,
+    clients: Clients,
+    stop: oneshot::Sender<()>,
+    running: JoinHandle<()>,
+}
+
+impl Site {
+    fn start(clients: Clients) -> Self {
+        let front = Front::bind(&["127.0.0.1:0".parse().expect("an address")]).expect("a port");
+        let address = front.local_addrs()[0];
+        let (stop, stopped) = oneshot::channel();
+        let services = Services {
+            rtmp: Some(rtmp::service(clients.clone())),
+            ..Services::new(http::routes(clients.clone()))
+        };
+        let running = front.run(
+            services,
+            Limits::CLIENTS,
+            Arc::<FrontFigures>::default(),
+            async move { stopped.await.unwrap_or(()) },
+            player::PATIENCE,
+        );
+        Self { address, clients, stop, running: tokio::spawn(running) }
+    }
+
+    async fn connect(&self) -> Player<TcpStream> {
+        Player(TcpStream::connect(self.address).await.expect("a connection"))
+    }
+
+    async fn stop(self) {
+        let _ = self.stop.send(());
+        timeout(player::PATIENCE, self.running).await.expect("an end in time").expect("no panic");
+    }
+}
+
+/// A count under a name.
+fn count<K: Label>(counters: &tidegate_redirector::figures::Counters<K>, name: &str) -> u64 {
+    counters.iter().find(|(label, _)| *label == name).expect("a known name").1
+}
