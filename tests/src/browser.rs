@@ -4,11 +4,13 @@ use std::{
     fs,
     io::{Read, Write},
     net::{SocketAddr, TcpStream},
+    os::unix::process::CommandExt,
     path::Path,
     process::Command,
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -41,7 +43,7 @@ const SWITCHES: [&str; 13] = [
 pub struct Browser {
     driver: SocketAddr,
     session: String,
-    _process: Process,
+    process: Process,
     _home: TempDir,
 }
 
@@ -57,7 +59,7 @@ impl Browser {
     pub fn start_with(switches: &[&str]) -> Self {
         let home = tempfile::tempdir().expect("a temporary folder");
         let mut command = Command::new(tool("chromedriver"));
-        command.arg("--port=0");
+        command.arg("--port=0").process_group(0);
         let mut process = Process::start(command, &home.path().join("chromedriver.log"));
         let driver = port_of(&mut process);
         let profile = format!("--user-data-dir={}", home.path().join("profile").display());
@@ -69,7 +71,7 @@ impl Browser {
         let asked = json!({"capabilities": {"alwaysMatch": wanted}});
         let answer = call(driver, "POST", "/session", &asked);
         let session = answer["sessionId"].as_str().expect("a session").to_owned();
-        Self { driver, session, _process: process, _home: home }
+        Self { driver, session, process, _home: home }
     }
 
     #[track_caller]
@@ -118,9 +120,11 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // Without this the browser would outlive its driver.
         let target = format!("/session/{}", self.session);
         let _ = send(self.driver, "DELETE", &target, &Value::Null);
+        // A browser whose page hangs does not obey, and would outlive its driver.
+        let group = i32::try_from(self.process.pid()).ok().and_then(Pid::from_raw);
+        let _ = group.map(|group| kill_process_group(group, Signal::KILL));
     }
 }
 

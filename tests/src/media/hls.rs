@@ -59,6 +59,14 @@ impl HlsPage {
         );
     }
 
+    /// Waits until it has played for this many seconds more.
+    #[track_caller]
+    pub fn until_it_played_on(&self, seconds: f64) {
+        let now = self.browser.evaluate("video.currentTime").as_f64().expect("a position");
+        let further = format!("video.currentTime > {}", now + seconds);
+        self.browser.until(&further, "[state, video.currentTime, video.readyState]");
+    }
+
     /// Where the playlists came from at last, after every redirect.
     #[track_caller]
     pub fn playlist_urls(&self) -> Vec<String> {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
 use tidegate_tests::{
     browser::Browser,
     credentials::write_certificates,
@@ -30,7 +31,7 @@ fn a_browser_plays_the_demo_through_the_redirector() {
     let urls = page.playlist_urls();
     assert!(!urls.is_empty() && urls.iter().all(|url| !url.contains(&client.to_string())));
     page.shows_a_picture(&kept("demo.png"));
-    assert_eq!(page.errors(), serde_json::json!([]));
+    assert_eq!(page.errors(), json!([]));
 }
 
 #[test]
@@ -69,4 +70,26 @@ fn a_browser_plays_over_https_from_an_edge_that_has_it() {
     let urls = page.playlist_urls();
     assert!(urls.iter().all(|url| *url == asked) && !urls.is_empty(), "{urls:?}");
     page.shows_a_picture(&kept("https.png"));
+}
+
+#[test]
+fn a_viewer_who_plays_is_left_alone_when_its_edge_is_drained() {
+    let servers = [Nginx::start(), Nginx::start()];
+    let named = [("edge-1", &servers[0]), ("edge-2", &servers[1])];
+    let scene = Scene::with_servers(Redirector::start(), &named);
+    let _cameras = servers.each_ref().map(|server| Publisher::start(&server.url("cam")));
+    for server in &servers {
+        server.until_hls("cam");
+    }
+    let playlist = format!("http://{}/live/cam/playlist.m3u8", scene.redirector.ports().client);
+    let page = HlsPage::open(Browser::start(), &playlist);
+    page.until_it_plays();
+    let first = page.playlist_urls().first().cloned().expect("a playlist");
+    let at = servers.iter().position(|server| first.contains(&server.http.to_string()));
+    let (edge, _) = named[at.unwrap_or_else(|| panic!("{first} is no edge"))];
+    let order = json!({"edge": edge, "reason": "kernel update"});
+    scene.redirector.grpcurl().fleet("DrainEdge", &order).expect("drained");
+    page.until_it_played_on(3.0);
+    let urls = page.playlist_urls();
+    assert!(urls.len() > 1 && urls.iter().all(|url| *url == first), "{urls:?}");
 }

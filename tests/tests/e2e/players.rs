@@ -107,13 +107,14 @@ fn gstreamer_ends_at_once_and_names_the_edge() {
 fn a_tunnel_of_a_client_that_never_pauses_is_not_polled_for_long() {
     let stage = Stage::set();
     let file = stage.folder.path().join("out.flv");
-    let before = stage.scene.redirector.metrics();
     ended_at_once(&rtmpdump(&stage.url("rtmpt"), &file));
-    let after = stage.scene.redirector.metrics();
-    let sum = |metrics: &tidegate_tests::metrics::Metrics| {
-        metrics.sum("tidegate_http_requests_total", &[])
-    };
-    assert!(sum(&after) - sum(&before) < 100.0, "rtmpdump was left polling");
+    let metrics = stage.scene.redirector.metrics();
+    let answers = metrics.sum("tidegate_rtmp_answers_total", &[("kind", "rtmp_redirect")]);
+    assert_eq!(answers, 1.0, "it was answered");
+    // What it asks after its session has ended; left polling, it asks thousands of times a second.
+    let reason = [("reason", "tunnel_no_session")];
+    let late = metrics.sum("tidegate_rtmp_refused_total", &reason);
+    assert!(late < 10.0, "{late} requests after the end");
 }
 
 #[test]

@@ -150,6 +150,11 @@ fn an_array_that_counts_to_four_thousand_million_costs_nothing() {
             );
         }
     }
+    eventually(SOON, "every one of them is refused", || {
+        let metrics = scene.redirector.metrics();
+        let refused = metrics.sum(REFUSED, &[("reason", "amf_malformed")]);
+        if refused == 400.0 { Ok(()) } else { Err(format!("{:?}", metrics.by(REFUSED, "reason"))) }
+    });
     let grown = resident_bytes(pid).saturating_sub(before);
     assert!(grown < GROWTH_BYTES_MAX, "it grew by {grown} bytes");
     assert!(scene.redirector.process().is_running());
