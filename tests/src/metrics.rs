@@ -37,8 +37,10 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// The sum of every series of that name that carries all these labels.
+    /// The sum of every series of that name that carries all these labels. A name that no series
+    /// has is a mistake of the test: its sum would be 0 whatever happens.
     #[must_use]
+    #[track_caller]
     pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
         let carries = |series: &&Series| {
             series.name == name
@@ -46,6 +48,7 @@ impl Metrics {
                     .iter()
                     .all(|(key, value)| series.labels.get(*key).is_some_and(|known| known == value))
         };
+        assert!(self.series.iter().any(|series| series.name == name), "there is no metric {name}");
         self.series.iter().filter(carries).map(|series| series.value).sum()
     }
 

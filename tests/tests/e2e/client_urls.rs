@@ -82,7 +82,11 @@ fn every_form_of_a_redirect_leads_to_the_edge_with_the_clients_scheme() {
             assert_eq!(reply.header("access-control-allow-origin"), Some("*"), "{asked}");
             let playlist = leads_to.contains(".m3u8");
             let kind = reply.header("content-type");
-            assert_eq!(kind == Some("application/vnd.apple.mpegurl"), playlist, "{asked}: {kind:?}");
+            assert_eq!(
+                kind == Some("application/vnd.apple.mpegurl"),
+                playlist,
+                "{asked}: {kind:?}"
+            );
         }
     }
 }
