@@ -26,6 +26,35 @@ pub trait Label: Copy + 'static {
     fn as_str(self) -> &'static str;
 }
 
+/// Declares a [`Label`]: what it is, its values and what each is called.
+macro_rules! labels {
+    (
+        $(#[$doc:meta])* $vis:vis enum $name:ident;
+        $($(#[$value_doc:meta])* $value:ident $code:literal,)*
+    ) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        $vis enum $name {
+            $($(#[$value_doc])* $value,)*
+        }
+
+        impl $crate::figures::Label for $name {
+            const ALL: &'static [Self] = &[$(Self::$value),*];
+
+            fn index(self) -> usize {
+                self as usize
+            }
+
+            fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$value => $code,)*
+                }
+            }
+        }
+    };
+}
+pub(crate) use labels;
+
 /// One counter for each value of a label.
 #[derive(Debug)]
 pub struct Counters<K> {
@@ -126,6 +155,8 @@ impl IngestFigures {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use tidegate_proto::seal::FleetKey;
 
     use super::*;
@@ -152,12 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn every_label_has_its_own_place() {
+    fn every_label_has_its_own_counter_and_name() {
         let counters = Counters::<Reject>::default();
         for (place, reason) in Reject::ALL.iter().enumerate() {
             assert_eq!(reason.index(), place);
             counters.count(*reason);
         }
         assert!(counters.iter().all(|(_, count)| count == 1));
+        let names: HashSet<_> = counters.iter().map(|(name, _)| name).collect();
+        assert_eq!(names.len(), Reject::ALL.len());
     }
 }

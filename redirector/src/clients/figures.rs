@@ -4,106 +4,50 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::{
     answer::connect::ConnectKind,
-    figures::{Counters, Label},
+    figures::{Counters, labels},
     rtmp::RtmpReject,
 };
 
-/// Why an RTMP session ended without an answer, other than for what the client sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Lapse {
+labels! {
+    /// Why an RTMP session ended without an answer, other than for what the client sent.
+    pub enum Lapse;
+
     /// The handshake was not finished in time.
-    Handshake,
+    Handshake "handshake_timeout",
     /// No `connect` came in time.
-    Connect,
+    Connect "connect_timeout",
     /// It was answered and did not leave.
-    Calls,
+    Calls "calls_timeout",
     /// RTMPT: there are as many sessions as there may be.
-    TunnelFull,
+    TunnelFull "tunnel_full",
     /// RTMPT: the client's network has as many sessions as it may have.
-    TunnelNetworkFull,
+    TunnelNetworkFull "tunnel_address_full",
     /// RTMPT: no such session, or another client's.
-    TunnelNoSession,
+    TunnelNoSession "tunnel_no_session",
     /// RTMPT: a body longer than any client's.
-    TunnelBodyTooLong,
+    TunnelBodyTooLong "tunnel_body_too_long",
     /// RTMPT: a body that did not come in time, or not whole.
-    TunnelBodyLate,
+    TunnelBodyLate "tunnel_body_late",
 }
 
-impl Label for Lapse {
-    const ALL: &'static [Self] = &[
-        Self::Handshake,
-        Self::Connect,
-        Self::Calls,
-        Self::TunnelFull,
-        Self::TunnelNetworkFull,
-        Self::TunnelNoSession,
-        Self::TunnelBodyTooLong,
-        Self::TunnelBodyLate,
-    ];
+labels! {
+    /// Why a client was not spliced to an edge.
+    pub enum SpliceFault;
 
-    fn index(self) -> usize {
-        self as usize
-    }
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Handshake => "handshake_timeout",
-            Self::Connect => "connect_timeout",
-            Self::Calls => "calls_timeout",
-            Self::TunnelFull => "tunnel_full",
-            Self::TunnelNetworkFull => "tunnel_address_full",
-            Self::TunnelNoSession => "tunnel_no_session",
-            Self::TunnelBodyTooLong => "tunnel_body_too_long",
-            Self::TunnelBodyLate => "tunnel_body_late",
-        }
-    }
-}
-
-/// Why a client was not spliced to an edge.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SpliceFault {
     /// There are as many splices as there may be.
-    Full,
+    Full "full",
     /// Every edge that was tried failed.
-    GivenUp,
+    GivenUp "given_up",
     /// Its name has no address that could be used.
-    Unresolved,
+    Unresolved "unresolved",
     /// It refuses connections.
-    Unreachable,
+    Unreachable "unreachable",
     /// It did not answer in time.
-    Timeout,
+    Timeout "timeout",
     /// It does not speak RTMP.
-    Handshake,
+    Handshake "handshake",
     /// It was drained meanwhile.
-    Drained,
-}
-
-impl Label for SpliceFault {
-    const ALL: &'static [Self] = &[
-        Self::Full,
-        Self::GivenUp,
-        Self::Unresolved,
-        Self::Unreachable,
-        Self::Timeout,
-        Self::Handshake,
-        Self::Drained,
-    ];
-
-    fn index(self) -> usize {
-        self as usize
-    }
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::GivenUp => "given_up",
-            Self::Unresolved => "unresolved",
-            Self::Unreachable => "unreachable",
-            Self::Timeout => "timeout",
-            Self::Handshake => "handshake",
-            Self::Drained => "drained",
-        }
-    }
+    Drained "drained",
 }
 
 /// What RTMP clients are counted by.
@@ -156,20 +100,14 @@ mod tests {
 
     use super::*;
 
-    fn check<K: Label>() {
-        let counters = Counters::<K>::default();
-        for label in K::ALL {
-            counters.count(*label);
-        }
-        assert!(counters.iter().all(|(_, count)| count == 1));
-    }
-
     #[test]
-    fn every_figure_has_its_own_place_and_name() {
-        check::<Lapse>();
-        check::<SpliceFault>();
+    fn every_figure_has_its_own_name() {
         let figures = RtmpFigures::default();
-        let names: Vec<_> = figures.refused().map(|(name, _)| name).collect();
-        assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len(), "{names:?}");
+        let faults = figures.splice_faults.iter().collect();
+        for counts in [figures.refused().collect(), faults] {
+            let counts: Vec<_> = counts;
+            let names: HashSet<_> = counts.iter().map(|(name, _)| name).collect();
+            assert_eq!(names.len(), counts.len(), "{counts:?}");
+        }
     }
 }

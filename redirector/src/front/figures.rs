@@ -5,73 +5,35 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tidegate_proto::edge::Scheme;
 
 use super::guard::HttpReject;
-use crate::figures::{Counters, Label};
+use crate::figures::{Counters, labels};
 
-/// What became of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Event {
-    Accepted,
-    ShedSlowest,
-    ShedNewest,
-    ShedAddress,
-    AcceptErrors,
-    HeadTimeouts,
-    Malformed,
-    ProxyMalformed,
-    TlsNotConfigured,
-    TlsFailed,
-    TlsTimeouts,
-    TlsInTls,
-    RtmpNotServed,
+labels! {
+    /// What became of a connection.
+    pub(super) enum Event;
+
+    Accepted "accepted",
+    ShedSlowest "shed_slowest",
+    ShedNewest "shed_newest",
+    ShedAddress "shed_address",
+    AcceptErrors "accept_errors",
+    HeadTimeouts "head_timeouts",
+    Malformed "malformed",
+    ProxyMalformed "proxy_malformed",
+    TlsNotConfigured "tls_not_configured",
+    TlsFailed "tls_failed",
+    TlsTimeouts "tls_timeouts",
+    TlsInTls "tls_in_tls",
+    RtmpNotServed "rtmp_not_served",
 }
 
-impl Label for Event {
-    const ALL: &'static [Self] = &[
-        Self::Accepted,
-        Self::ShedSlowest,
-        Self::ShedNewest,
-        Self::ShedAddress,
-        Self::AcceptErrors,
-        Self::HeadTimeouts,
-        Self::Malformed,
-        Self::ProxyMalformed,
-        Self::TlsNotConfigured,
-        Self::TlsFailed,
-        Self::TlsTimeouts,
-        Self::TlsInTls,
-        Self::RtmpNotServed,
-    ];
+labels! {
+    /// What is spoken on a connection.
+    pub(super) enum Protocol;
 
-    fn index(self) -> usize {
-        self as usize
-    }
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Accepted => "accepted",
-            Self::ShedSlowest => "shed_slowest",
-            Self::ShedNewest => "shed_newest",
-            Self::ShedAddress => "shed_address",
-            Self::AcceptErrors => "accept_errors",
-            Self::HeadTimeouts => "head_timeouts",
-            Self::Malformed => "malformed",
-            Self::ProxyMalformed => "proxy_malformed",
-            Self::TlsNotConfigured => "tls_not_configured",
-            Self::TlsFailed => "tls_failed",
-            Self::TlsTimeouts => "tls_timeouts",
-            Self::TlsInTls => "tls_in_tls",
-            Self::RtmpNotServed => "rtmp_not_served",
-        }
-    }
-}
-
-/// What is spoken on a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Protocol {
-    Http,
-    Https,
-    Rtmp,
-    Rtmps,
+    Http "http",
+    Https "https",
+    Rtmp "rtmp",
+    Rtmps "rtmps",
 }
 
 impl Protocol {
@@ -81,23 +43,6 @@ impl Protocol {
             Self::Https => Scheme::Https,
             Self::Rtmp => Scheme::Rtmp,
             Self::Rtmps => Scheme::Rtmps,
-        }
-    }
-}
-
-impl Label for Protocol {
-    const ALL: &'static [Self] = &[Self::Http, Self::Https, Self::Rtmp, Self::Rtmps];
-
-    fn index(self) -> usize {
-        self as usize
-    }
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-            Self::Rtmp => "rtmp",
-            Self::Rtmps => "rtmps",
         }
     }
 }
@@ -179,19 +124,16 @@ impl FrontFigures {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
-    fn every_label_has_its_own_place() {
-        fn check<K: Label>() {
-            let mut names: Vec<_> = K::ALL.iter().map(|label| label.as_str()).collect();
-            assert!(K::ALL.iter().enumerate().all(|(place, label)| label.index() == place));
-            names.sort_unstable();
-            names.dedup();
-            assert_eq!(names.len(), K::ALL.len());
+    fn every_figure_has_its_own_name() {
+        let figures = FrontFigures::default();
+        for counts in [figures.connections(), figures.protocols(), figures.refused()] {
+            let names: HashSet<_> = counts.iter().map(|(name, _)| name).collect();
+            assert_eq!(names.len(), counts.len(), "{counts:?}");
         }
-        check::<Event>();
-        check::<Protocol>();
-        check::<HttpReject>();
     }
 }

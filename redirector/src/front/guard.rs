@@ -13,7 +13,14 @@ use ::http::{
     uri::PathAndQuery,
 };
 
-use crate::{answer::error_body, figures::Label};
+use crate::{
+    error_body::error_body,
+    figures::{Label, labels},
+};
+
+/// The methods that clients may use.
+pub const CLIENT_METHODS: [Method; 6] =
+    [Method::GET, Method::HEAD, Method::OPTIONS, Method::POST, Method::PATCH, Method::DELETE];
 
 /// Path and query of a request that passed, as they were sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,72 +34,33 @@ impl Target {
     }
 }
 
-/// Why a request was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum HttpReject {
+labels! {
+    /// Why a request was refused; the name is for its client, too.
+    pub enum HttpReject;
+
     /// A method that is not served, CONNECT among them.
-    Method,
+    Method "method_not_allowed",
     /// A target that is not a path: absolute, an authority, `*`.
-    TargetForm,
+    TargetForm "target_form",
     /// A path that begins with two slashes, or does while its dot segments are resolved.
-    DoubleSlash,
+    DoubleSlash "double_slash",
     /// A backslash, plain or as `%5c`: browsers read it as a slash.
-    Backslash,
+    Backslash "backslash",
     /// A control character, plain or %-encoded.
-    ControlCharacter,
+    ControlCharacter "control_character",
     /// A byte beyond ASCII; URLs write it %-encoded.
-    NotAscii,
+    NotAscii "not_ascii",
     /// HTTP/1.1 without a Host.
-    HostMissing,
+    HostMissing "host_missing",
     /// More than one Host.
-    HostRepeated,
+    HostRepeated "host_repeated",
     /// A Host that is not a host with an optional port.
-    HostInvalid,
+    HostInvalid "host_invalid",
     /// A Transfer-Encoding where no body belongs, beside a Content-Length, or other than `chunked`.
-    TransferEncoding,
-}
-
-impl Label for HttpReject {
-    const ALL: &'static [Self] = &[
-        Self::Method,
-        Self::TargetForm,
-        Self::DoubleSlash,
-        Self::Backslash,
-        Self::ControlCharacter,
-        Self::NotAscii,
-        Self::HostMissing,
-        Self::HostRepeated,
-        Self::HostInvalid,
-        Self::TransferEncoding,
-    ];
-
-    fn index(self) -> usize {
-        self as usize
-    }
-
-    fn as_str(self) -> &'static str {
-        self.code()
-    }
+    TransferEncoding "transfer_encoding",
 }
 
 impl HttpReject {
-    /// The reason code, for clients and metrics.
-    #[must_use]
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::Method => "method_not_allowed",
-            Self::TargetForm => "target_form",
-            Self::DoubleSlash => "double_slash",
-            Self::Backslash => "backslash",
-            Self::ControlCharacter => "control_character",
-            Self::NotAscii => "not_ascii",
-            Self::HostMissing => "host_missing",
-            Self::HostRepeated => "host_repeated",
-            Self::HostInvalid => "host_invalid",
-            Self::TransferEncoding => "transfer_encoding",
-        }
-    }
-
     fn message(self) -> &'static str {
         match self {
             Self::Method => "this method is not served here; the Allow header lists those that are",
@@ -140,7 +108,7 @@ pub fn check<B>(request: &Request<B>, methods: &[Method]) -> Result<Target, Http
 /// The answer to a request that was refused. The connection ends with it.
 #[must_use]
 pub fn refusal(reject: HttpReject, methods: &[Method]) -> Response<String> {
-    let body = error_body(reject.code(), reject.message());
+    let body = error_body(reject.as_str(), reject.message());
     let mut response = Response::new(body);
     *response.status_mut() = reject.status();
     let headers = response.headers_mut();

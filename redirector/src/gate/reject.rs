@@ -4,33 +4,12 @@ use tidegate_proto::{
     datagram::Malformed, heartbeat::Unacceptable, seal::Unopened, window::Repeat,
 };
 
-use crate::figures::Label;
+use crate::figures::labels;
 
-macro_rules! reasons {
-    ($($(#[$doc:meta])* $variant:ident $label:literal,)*) => {
-        /// Why a datagram was refused.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Reject {
-            $($(#[$doc])* $variant,)*
-        }
+labels! {
+    /// Why a datagram was refused.
+    pub enum Reject;
 
-        impl Label for Reject {
-            const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            fn index(self) -> usize {
-                self as usize
-            }
-
-            fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $label,)*
-                }
-            }
-        }
-    };
-}
-
-reasons! {
     /// Not a length a datagram can have.
     BadLength "bad_length",
     /// Does not begin with `EHB`.

@@ -1,33 +1,12 @@
 //! Every reason a session is ended without an answer. Each is a counter; none is ever a log line of
 //! its own.
 
-use crate::figures::Label;
+use crate::figures::labels;
 
-macro_rules! reasons {
-    ($($(#[$doc:meta])* $variant:ident $label:literal,)*) => {
-        /// What was wrong with what an RTMP peer sent.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum RtmpReject {
-            $($(#[$doc])* $variant,)*
-        }
+labels! {
+    /// What was wrong with what an RTMP peer sent.
+    pub enum RtmpReject;
 
-        impl Label for RtmpReject {
-            const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            fn index(self) -> usize {
-                self as usize
-            }
-
-            fn as_str(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $label,)*
-                }
-            }
-        }
-    };
-}
-
-reasons! {
     /// A version that is neither 3 nor 6 nor 8.
     Version "version",
     /// A SetChunkSize that is not 4 bytes, or names 0 or more than 31 bits.
