@@ -1,6 +1,6 @@
 //! Clients over HTTP.
 
-use std::{pin::pin, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use ::http::{
     HeaderMap, Method,
@@ -27,13 +27,14 @@ const BODY_MAX: Duration = Duration::from_secs(5);
 /// The routes of the client listeners, for a [`Front`](crate::front::Front).
 #[must_use]
 pub fn routes(clients: Clients) -> Routes {
+    let clients = Arc::new(clients);
     let asked = warp::method()
         .and(warp::ext::get::<Target>())
         .and(warp::header::headers_cloned())
         .and(warp::ext::get::<Reached>())
         .and(warp::body::stream());
     let answered = asked.then(move |method, target, headers, reached, body| {
-        let clients = clients.clone();
+        let clients = Arc::clone(&clients);
         async move {
             if let Some(call) = tunnel::call(&method, &target, &headers) {
                 return clients.tunnel(call, clients.asker(&headers, reached), body).await;
@@ -89,9 +90,11 @@ async fn drop_body<B: Buf>(
     headers: &HeaderMap,
     body: impl Stream<Item = Result<B, warp::Error>>,
 ) {
+    if !matches!(*method, Method::POST | Method::PATCH | Method::DELETE) {
+        return;
+    }
     let length = lines(headers, CONTENT_LENGTH).next().and_then(|length| length.parse().ok());
-    let too_long = length.is_some_and(|length: usize| length > BODY_LEN_MAX);
-    if too_long || !matches!(*method, Method::POST | Method::PATCH | Method::DELETE) {
+    if length.is_some_and(|length: usize| length > BODY_LEN_MAX) {
         return;
     }
     let mut body = pin!(body);

@@ -1,7 +1,7 @@
 //! Clients over RTMP and RTMPS: moves bytes between a connection and its session, and sees to it
 //! that neither takes longer than any client needs.
 
-use std::{convert::Infallible, io, time::Duration};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
 use rand::Rng;
 use tokio::{
@@ -29,8 +29,9 @@ const BUFFER_LEN: usize = 4_096;
 /// Serves the RTMP connections of a [`Front`](crate::front::Front).
 #[must_use]
 pub fn service(clients: Clients) -> RtmpService {
+    let clients = Arc::new(clients);
     RtmpService::new(service_fn(move |connection| {
-        let clients = clients.clone();
+        let clients = Arc::clone(&clients);
         async move {
             serve(&clients, connection).await;
             Ok::<_, Infallible>(())
