@@ -7,7 +7,6 @@
 pub mod apps;
 pub mod connect;
 mod crossdomain;
-mod error;
 pub mod kind;
 mod loadbalancer;
 pub mod rules;
@@ -31,12 +30,10 @@ use tidegate_control::{
 };
 use tidegate_proto::edge::{Host, Scheme};
 
-pub use self::{error::error_body, kind::Kind, rules::Rules};
+pub use self::{kind::Kind, rules::Rules};
+use crate::error_body::error_body;
 
-/// The methods a client may use.
-pub const METHODS: [Method; 6] =
-    [Method::GET, Method::HEAD, Method::OPTIONS, Method::POST, Method::PATCH, Method::DELETE];
-/// The same as a header's value.
+/// What clients may use, [`CLIENT_METHODS`](crate::front::guard::CLIENT_METHODS), as a header's value.
 const METHODS_TEXT: &str = "GET, HEAD, OPTIONS, POST, PATCH, DELETE";
 /// What a page may send along when it asks: a fixed list, nothing of the request is reflected.
 const HEADERS_TEXT: &str = "Accept, Authorization, Cache-Control, Content-Type, If-Match, \
@@ -50,7 +47,7 @@ const RETRY_AFTER_S: &str = "3";
 /// What a client asks, after the guard has let it pass.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {
-    /// One of [`METHODS`].
+    /// One of [`CLIENT_METHODS`](crate::front::guard::CLIENT_METHODS).
     pub method: &'a Method,
     /// Path and query as they were sent.
     pub target: &'a str,

@@ -10,6 +10,6 @@ struct ErrorBody<'a> {
 
 /// `{"error": code, "message": …}`.
 #[must_use]
-pub fn error_body(code: &str, message: &str) -> String {
+pub(crate) fn error_body(code: &str, message: &str) -> String {
     serde_json::to_string(&ErrorBody { error: code, message }).unwrap_or_default()
 }

@@ -23,6 +23,7 @@ pub mod server;
 pub mod server_info;
 pub mod telemetry;
 
+mod error_body;
 mod network;
 mod tasks;
 

@@ -21,7 +21,7 @@ use serde::Serialize;
 use warp::{Filter, Reply, reply::Response};
 
 use crate::{
-    answer::error_body,
+    error_body::error_body,
     front::{Routes, Target},
 };
 

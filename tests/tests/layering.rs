@@ -17,6 +17,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("redirector", &["tidegate-agent", "tidegate-control", "tidegate-proto"]),
 ];
 
+/// What modules of the redirector name of one another, on the way of a heartbeat and of a client.
+const REDIRECTOR_ARROWS: &[(&str, &[&str])] = &[
+    ("answer", &["error_body", "figures", "front", "server_info"]),
+    ("clients", &["answer", "figures", "front", "network", "rtmp"]),
+    ("front", &["error_body", "figures", "network"]),
+    ("gate", &["figures"]),
+    ("ingest", &["figures", "gate"]),
+    ("ops", &["error_body", "front"]),
+    ("rtmp", &["figures"]),
+];
+
 /// Modules that decide and do nothing else: they are told the time and the randomness.
 const PURE: &[&str] = &[
     "control/src/order",
@@ -99,6 +110,11 @@ impl Source {
         self.code().split(|c: char| !(c.is_alphanumeric() || c == '_')).any(|found| found == word)
     }
 
+    /// The modules of its own crate that it names.
+    fn modules(&self) -> BTreeSet<String> {
+        self.code().split("crate::").skip(1).flat_map(roots).collect()
+    }
+
     fn is_in(&self, module: &str) -> bool {
         self.path.strip_prefix(module).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
     }
@@ -106,6 +122,26 @@ impl Source {
     fn is_test(&self) -> bool {
         self.path.contains("/tests/") || self.path.ends_with("/tests.rs")
     }
+}
+
+/// The first name of a path, or of each path where several stand in braces.
+fn roots(paths: &str) -> Vec<String> {
+    let root = |path: &str| -> String {
+        path.trim_start().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+    };
+    let Some(group) = paths.strip_prefix('{') else { return vec![root(paths)] };
+    let mut depth = 1_u32;
+    let mut outermost = String::new();
+    for c in group.chars() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 1 => break,
+            '}' => depth -= 1,
+            _ if depth == 1 => outermost.push(c),
+            _ => {}
+        }
+    }
+    outermost.split(',').map(root).filter(|root| !root.is_empty()).collect()
 }
 
 fn root() -> &'static Path {
@@ -184,6 +220,28 @@ fn crates_name_only_those_below_them() {
 }
 
 #[test]
+fn modules_of_the_redirector_name_only_those_below_them() {
+    let programs = programs();
+    for (module, below) in REDIRECTOR_ARROWS {
+        let path = format!("redirector/src/{module}");
+        let files = programs.iter().filter(|source| source.is_in(&path));
+        let mut named: BTreeSet<String> = files.flat_map(Source::modules).collect();
+        named.remove(*module);
+        let below: BTreeSet<String> = below.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(named, below, "{path}");
+    }
+}
+
+#[test]
+fn rtmp_knows_no_fleet() {
+    for source in programs().iter().filter(|source| source.is_in("redirector/src/rtmp")) {
+        for krate in ["tidegate_control", "tidegate_proto"] {
+            assert!(!source.names(krate), "{} names {krate}", source.path);
+        }
+    }
+}
+
+#[test]
 fn only_the_demo_links_the_agent() {
     let mut linked = 0;
     for source in sources("redirector").iter().filter(|source| source.names("tidegate_agent")) {
@@ -254,4 +312,13 @@ fn comments_and_tests_name_what_they_like() {
     assert!(source.names("Duration") && source.names("instant"));
     assert!(IMPURE.iter().all(|word| !source.names(word)));
     assert!(source.is_in("x/src/gate") && !source.is_in("x/src/gat"));
+}
+
+#[test]
+fn modules_are_found_in_braces_and_without() {
+    let text = "use crate::{\n    a::{b, c::D},\n    e,\n};\nuse crate::f::{g, h};\n\
+                pub(in crate::i) fn j(k: crate::l::M) {}\n";
+    let source = Source { path: "x/src/gate.rs".into(), text: text.into() };
+    let found: Vec<_> = source.modules().into_iter().collect();
+    assert_eq!(found, ["a", "e", "f", "i", "l"]);
 }

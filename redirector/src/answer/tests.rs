@@ -6,7 +6,10 @@ use serde_json::Value;
 use tidegate_control::snapshot::EdgeView;
 
 use super::*;
-use crate::sample::{edge, fleet};
+use crate::{
+    front::guard::CLIENT_METHODS,
+    sample::{edge, fleet},
+};
 
 const NOW: Now = Now { monotonic: Duration::from_secs(10), unix_ms: 1_700_000_000_000 };
 
@@ -101,7 +104,7 @@ fn what_is_not_read_keeps_its_method() {
 fn a_preflight_lists_every_method() {
     let answer = ask_with(&Method::OPTIONS, "/a", &Rules::default(), &FleetView::default());
     let listed = header(&answer, "access-control-allow-methods");
-    assert_eq!(listed, METHODS.map(|method| method.to_string()).join(", "));
+    assert_eq!(listed, CLIENT_METHODS.map(|method| method.to_string()).join(", "));
 }
 
 #[test]

@@ -5,6 +5,8 @@ use std::time::Duration;
 use ::http::Method;
 use rustix::process::{Resource, getrlimit};
 
+use super::guard::CLIENT_METHODS;
+
 /// What a front allows.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -32,7 +34,7 @@ impl Limits {
         head_timeout: Duration::from_secs(5),
         age_max: Duration::from_secs(60),
         finish_timeout: Duration::from_secs(5),
-        methods: &crate::answer::METHODS,
+        methods: &CLIENT_METHODS,
     };
     /// The limits for operators' tools.
     pub const OPS: Self =

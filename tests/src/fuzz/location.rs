@@ -3,8 +3,8 @@
 use hyper::{Method, Request, Version, header::HOST};
 use tidegate_proto::edge::{Host, Scheme};
 use tidegate_redirector::{
-    answer::{METHODS, location as location_on, target::on_the_edge},
-    front::guard::{Target, check, check_target},
+    answer::{location as location_on, target::on_the_edge},
+    front::guard::{CLIENT_METHODS, Target, check, check_target},
 };
 use url::Url;
 
@@ -50,7 +50,7 @@ fn check_locations(target: &str) {
 fn passed(bytes: &[u8]) -> Option<Target> {
     let mut request = Request::builder().version(Version::HTTP_11).method(Method::GET);
     request = request.uri(bytes).header(HOST, "lb.example.com");
-    let target = check(&request.body(()).ok()?, &METHODS).ok()?;
+    let target = check(&request.body(()).ok()?, &CLIENT_METHODS).ok()?;
     // A fragment is no part of a target; it is cut, and nothing else is.
     let sent = bytes.split(|byte| *byte == b'#').next().unwrap_or_default();
     assert_eq!(target.as_str().as_bytes(), sent);
