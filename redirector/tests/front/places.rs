@@ -54,6 +54,20 @@ async fn beyond_the_cap_the_slowest_is_closed_and_who_is_served_is_not() {
     assert_eq!(served.reply().await.expect("an answer").body, "done");
 }
 
+#[tokio::test]
+async fn who_is_slow_with_a_body_is_slow() {
+    let (asked, mut requests) = mpsc::channel(8);
+    let site = Site::start(announced(Arc::new(Semaphore::new(0)), asked), few(1));
+    let mut slow = site.connect().await;
+    slow.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n").await;
+    requests.recv().await.expect("a request");
+    let mut newest = site.connect().await;
+    assert!(slow.rest().await.is_empty(), "its place is taken");
+    assert_eq!((site.count("shed_slowest"), site.count("shed_newest")), (1, 0));
+    newest.send(ASK).await;
+    requests.recv().await.expect("a request");
+}
+
 /// As [`gated`], and says when a request has come.
 fn announced(gate: Arc<Semaphore>, asked: mpsc::Sender<()>) -> Routes {
     let inner = gated(gate);

@@ -49,6 +49,10 @@ struct Site {
 
 impl Site {
     fn start(clients: Clients) -> Self {
+        Self::start_within(Limits::CLIENTS, clients)
+    }
+
+    fn start_within(limits: Limits, clients: Clients) -> Self {
         let front = Front::bind(&["127.0.0.1:0".parse().expect("an address")]).expect("a port");
         let address = front.local_addrs()[0];
         let (stop, stopped) = oneshot::channel();
@@ -58,7 +62,7 @@ impl Site {
         };
         let running = front.run(
             services,
-            Limits::CLIENTS,
+            limits,
             Arc::<FrontFigures>::default(),
             async move { stopped.await.unwrap_or(()) },
             player::PATIENCE,

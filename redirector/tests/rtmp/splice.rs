@@ -21,6 +21,7 @@ use tidegate_proto::{
 use tidegate_redirector::{
     answer::{Rules, apps::Apps},
     clients::{Clients, RtmpLimits},
+    front::Limits,
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -180,13 +181,33 @@ async fn beyond_the_bound_clients_are_rejected_until_a_splice_ends() {
     assert!(holds(&messages(&second.rest().await)[0], "too many connections are spliced"));
     assert_eq!(count(&site.clients.rtmp.splice_faults, "full"), 1);
     drop(first);
+    timeout(PATIENCE, server.met.ended.acquire()).await.expect("an end").expect("open").forget();
+    // The place is free a moment after the edge has heard of the end.
     for _ in 0..1_000 {
-        if site.clients.rtmp.splices_open.load(Relaxed) == 0 {
-            break;
+        let mut third = site.connect().await;
+        third.shake_hands().await;
+        third.send(&connect("live", "rtmp://lb/live")).await;
+        if third.read(WORD.len()).await == WORD {
+            return;
         }
-        tokio::task::yield_now().await;
     }
-    assert_eq!(site.clients.rtmp.splices_open.load(Relaxed), 0);
+    panic!("the place was never free again");
+}
+
+#[tokio::test]
+async fn a_splice_keeps_its_place_however_quiet_it_is() {
+    let server = Edge::start().await;
+    let fleet = vec![edge("edge-1", server.address.port(), 0)];
+    let clients = clients(fleet, spliced(), RtmpLimits::default());
+    let limits = Limits { connections_max: 1, ..Limits::CLIENTS };
+    let site = Site::start_within(limits, clients);
+    let mut player = site.connect().await;
+    player.shake_hands().await;
+    player.send(&connect("live", "rtmp://lb/live")).await;
+    assert_eq!(player.read(WORD.len()).await, WORD);
+    assert!(site.connect().await.rest().await.is_empty(), "the newcomer is turned away");
+    player.send(&[0x5a; 100]).await;
+    assert_eq!(player.read(100).await, [0x5a; 100]);
 }
 
 #[tokio::test]

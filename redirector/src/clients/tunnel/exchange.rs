@@ -169,3 +169,50 @@ impl Tunnelled {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rtmp::{Connect, RANDOM_LEN, Verdict};
+
+    const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+    const ID: SessionId = SessionId([7; 16]);
+
+    struct Unasked;
+
+    impl Judge for Unasked {
+        fn connect(&mut self, _: &Connect) -> Verdict {
+            unreachable!("no connect is sent")
+        }
+
+        fn host(&mut self) -> String {
+            unreachable!("no call is made")
+        }
+    }
+
+    /// A handshake, chunks of 64 KiB from now on, and a message of data, over and over.
+    fn pieces() -> impl Iterator<Item = Vec<u8>> {
+        let chunk_size = vec![2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0, 0, 1, 0, 0];
+        let data = [&[4, 0, 0, 0, 0, 0x27, 0x10, 18, 0, 0, 0, 0][..], &[0; 10_000]].concat();
+        [vec![3; 1 + 2 * 1536], chunk_size].into_iter().chain(std::iter::repeat(data))
+    }
+
+    #[test]
+    fn a_session_holds_less_in_a_tunnel_than_on_a_connection_of_its_own() {
+        let mut alone = Session::new([0; RANDOM_LEN]);
+        let tunnels = Tunnels::new(1);
+        let session = Session::new([0; RANDOM_LEN]);
+        tunnels.open(ID, CLIENT, session, Duration::ZERO).expect("room");
+        let send = |body: &[u8]| {
+            tunnels.exchange(Call::Send(Some(ID)), body, CLIENT, Duration::ZERO, &mut Unasked)
+        };
+        let refused = pieces().take(8).find_map(|piece| {
+            let fed = alone.feed(&piece, &mut Unasked);
+            assert!(matches!(fed, Ok(Progress::Open)), "{fed:?}");
+            send(&piece).err()
+        });
+        assert_eq!(refused, Some(Refusal::Rejected(RtmpReject::TooManyBytes)));
+        assert_eq!(send(b""), Err(Refusal::NoSession), "it is gone");
+        assert_eq!(tunnels.count(Duration::ZERO), 0);
+    }
+}
