@@ -48,3 +48,16 @@ impl Limits {
         Self { connections_max: self.connections_max.min(most), ..self }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_files_for_the_rest() {
+        let within =
+            |connections_max| Limits { connections_max, ..Limits::CLIENTS }.within_open_files();
+        assert_eq!(within(1).connections_max, 1);
+        assert!(within(usize::MAX).connections_max < usize::MAX);
+    }
+}

@@ -1,8 +1,14 @@
 //! RTMPT: RTMP in the bodies of requests.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use tidegate_redirector::{answer::apps::App, clients::RtmpLimits};
+use tidegate_redirector::{
+    answer::{Rules, apps::App},
+    clients::RtmpLimits,
+};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
@@ -33,6 +39,7 @@ impl Player {
         self.post_as("application/x-fcs", path, body).await
     }
 
+    /// `media_type` may bring further headers.
     async fn post_as(&mut self, media_type: &str, path: &str, body: &[u8]) -> Reply {
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: lb\r\nContent-Type: {media_type}\r\n\
@@ -200,4 +207,29 @@ async fn a_tunnel_is_redirected_where_a_connection_would_be_spliced() {
     let told = player.post(&format!("/send/{id}/0"), &all).await;
     assert!(holds(&told.body, "edge-1.example.com"));
     assert_eq!(count(&site.clients.rtmp.answers, "rtmp_redirect"), 1);
+}
+
+/// A POST of a client that a proxy which ends TLS names.
+async fn post_for(player: &mut Player, client: &str, path: &str, body: &[u8]) -> Reply {
+    let headers =
+        format!("application/x-fcs\r\nX-Forwarded-Proto: https\r\nX-Forwarded-For: {client}");
+    player.post_as(&headers, path, body).await
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_a_session_is_its_clients_alone_and_stays_encrypted() {
+    let edge = sample::edge("edge-1", "edge-1.example.com", "rtmpts:443 rtmpt:80");
+    let mut clients = clients(vec![edge], App::named("*"), RtmpLimits::default());
+    clients.rules = Arc::new(Rules {
+        trusted_proxies: vec!["127.0.0.0/8".parse().expect("a network")],
+        ..Rules::clone(&clients.rules)
+    });
+    let site = Site::start(clients);
+    let mut player = Player::connect(&site).await;
+    let opened = post_for(&mut player, "192.0.2.1", "/open/1", &[0]).await;
+    let path = format!("/send/{}/0", String::from_utf8(opened.body).expect("text").trim());
+    let all = [hello(), reply(), connect("live", "rtmpt://lb/live")].concat();
+    assert_eq!(post_for(&mut player, "192.0.2.2", &path, &all).await.status, 404);
+    let told = post_for(&mut player, "192.0.2.1", &path, &all).await;
+    assert!(holds(&told.body, "rtmpts://edge-1.example.com:443/live"));
 }

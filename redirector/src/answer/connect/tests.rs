@@ -168,7 +168,8 @@ fn a_client_may_be_accepted_and_ask_for_a_host() {
 #[test]
 fn a_call_names_the_bare_host_and_counts() {
     let random = &mut StdRng::seed_from_u64(1);
-    let fleet = fleet(vec![edge("edge-1", "2001:db8::7", "rtmp:1935")]);
+    // As `/loadbalancer` does: whatever the edge serves.
+    let fleet = fleet(vec![edge("edge-1", "2001:db8::7", "http:8080")]);
     let answer = host_for_call(&Rules::default(), &fleet, 1935, NOW, random);
     assert_eq!(answer, (ConnectKind::Host, "2001:db8::7".to_owned()));
     assert_eq!(fleet.edges[0].cell.handed(), 1);

@@ -173,6 +173,24 @@ fn a_connect_is_said_in_the_chunks_the_client_chose() {
 }
 
 #[test]
+fn a_time_that_is_repeated_wrongly_is_the_one_that_was_said_first() {
+    let payload = connect("live", "rtmp://lb.example.com/live");
+    let len = u8::try_from(payload.len()).expect("short");
+    let said = [
+        // Chunks of 4 KiB; a time of 2^24 ms; and 0 where the next header repeats it.
+        &[2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0, 0, 0, 16, 0],
+        &[3, 0xFF, 0xFF, 0xFF, 0, 0, len, 20, 0, 0, 0, 0, 1, 0, 0, 0],
+        &payload[..],
+        &[0xC3, 0, 0, 0, 0],
+        &vec![0; payload.len()],
+    ]
+    .concat();
+    let heard = hear(&splice(&said, &[usize::MAX]));
+    assert_eq!(heard, meant(&said, &payload, &connect(APP, TC_URL)));
+    assert_eq!(heard[2].time_ms, 2 << 24);
+}
+
+#[test]
 fn what_a_connect_left_out_stays_out() {
     let bare = super::command("connect", 1.0).begin().pair("app", "live").end().finish();
     let said = super::message(20, &bare);
