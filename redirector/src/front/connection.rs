@@ -8,8 +8,8 @@ use tower::ServiceExt;
 use super::{
     Duplex, Reached, RtmpConnection, Shared,
     addresses::Visit,
-    figures::{Event, Protocol},
-    first_byte::{Beginning, End, Spoken},
+    figures::{End, Event, Protocol},
+    first_byte::{Beginning, Spoken},
     http,
     places::{Place, Taken},
     proxy,
@@ -168,12 +168,12 @@ async fn read_proxy_header<S: Duplex>(
 ) -> Result<Option<IpAddr>, End> {
     loop {
         match proxy::look_at(beginning.bytes()) {
-            Ok(proxy::Beginning::Bare) => return Ok(None),
-            Ok(proxy::Beginning::Header { len, source }) => {
+            Ok(proxy::Seen::Bare) => return Ok(None),
+            Ok(proxy::Seen::Header { len, source }) => {
                 beginning.skip(len);
                 return Ok(source);
             }
-            Ok(proxy::Beginning::Undecided) => {}
+            Ok(proxy::Seen::Undecided) => {}
             Err(proxy::Malformed) => return Err(Some(Event::ProxyMalformed)),
         }
         if !beginning.read_more(stream).await.map_err(|_| None)? {

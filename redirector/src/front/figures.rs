@@ -26,6 +26,9 @@ labels! {
     RtmpNotServed "rtmp_not_served",
 }
 
+/// What a connection's end is counted as; `None`: the client left, or all was said.
+pub(super) type End = Option<Event>;
+
 labels! {
     /// What is spoken on a connection.
     pub(super) enum Protocol;

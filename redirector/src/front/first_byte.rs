@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::io::AsyncReadExt;
 
-use super::{Duplex, figures::Event, replay::Replayed};
+use super::{Duplex, figures::End, replay::Replayed};
 
 /// Most first requests fit, so looking at the first byte costs no read of its own.
 const READ_AT_ONCE: usize = 512;
@@ -29,9 +29,6 @@ impl Spoken {
         }
     }
 }
-
-/// Why a connection has ended; `None`: the client left, or all was said.
-pub(super) type End = Option<Event>;
 
 /// The bytes a connection began with.
 #[derive(Default)]

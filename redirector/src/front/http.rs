@@ -14,8 +14,11 @@ use tower::ServiceExt;
 use warp::{Reply, reply::Response};
 
 use super::{
-    BodyRead, Duplex, Limits, Reached, Shared, figures::Event, first_byte::End, guard,
-    linger::linger, places::Place,
+    BodyRead, Duplex, Limits, Reached, Shared,
+    figures::{End, Event},
+    guard,
+    linger::linger,
+    places::Place,
 };
 
 /// The largest head of a request, in bytes.

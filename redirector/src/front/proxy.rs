@@ -18,9 +18,9 @@ const V2_REST_LEN_MAX: usize = 536;
 /// Version 2 and the command LOCAL: the proxy speaks for itself, whatever else is said.
 const V2_LOCAL: u8 = 0x20;
 
-/// How a connection begins.
+/// What a connection begins with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Beginning {
+pub(super) enum Seen {
     /// Without a header.
     Bare,
     /// It cannot be said before there are more bytes; there is never need for more than
@@ -41,7 +41,7 @@ pub(super) enum Beginning {
 pub(super) struct Malformed;
 
 /// Looks at the first bytes of a connection.
-pub(super) fn look_at(bytes: &[u8]) -> Result<Beginning, Malformed> {
+pub(super) fn look_at(bytes: &[u8]) -> Result<Seen, Malformed> {
     let len = if bytes.starts_with(V1_MARK) {
         v1_len(bytes)?
     } else if bytes.starts_with(V2_MARK) {
@@ -49,11 +49,11 @@ pub(super) fn look_at(bytes: &[u8]) -> Result<Beginning, Malformed> {
     } else if V1_MARK.starts_with(bytes) || V2_MARK.starts_with(bytes) {
         None
     } else {
-        return Ok(Beginning::Bare);
+        return Ok(Seen::Bare);
     };
     match len.and_then(|len| bytes.get(..len)) {
         Some(header) => read(header),
-        None => Ok(Beginning::Undecided),
+        None => Ok(Seen::Undecided),
     }
 }
 
@@ -74,16 +74,16 @@ fn v2_len(bytes: &[u8]) -> Result<Option<usize>, Malformed> {
     if rest_len > V2_REST_LEN_MAX { Err(Malformed) } else { Ok(Some(V2_FIXED_LEN + rest_len)) }
 }
 
-fn read(header: &[u8]) -> Result<Beginning, Malformed> {
+fn read(header: &[u8]) -> Result<Seen, Malformed> {
     let len = header.len();
     if header.starts_with(V2_MARK) && header.get(V2_MARK.len()) == Some(&V2_LOCAL) {
-        return Ok(Beginning::Header { len, source: None });
+        return Ok(Seen::Header { len, source: None });
     }
     let config = ParseConfig { include_tlvs: false, ..ParseConfig::default() };
     match ProxyHeader::parse(header, config) {
         Ok((parsed, read)) if read == len => {
             let source = parsed.proxied_address().map(|address| address.source.ip().to_canonical());
-            Ok(Beginning::Header { len, source })
+            Ok(Seen::Header { len, source })
         }
         _ => Err(Malformed),
     }

@@ -11,9 +11,9 @@ fn v4_addresses() -> Vec<u8> {
     [&[192, 0, 2, 1][..], &[10, 0, 0, 1], &[0x12, 0x34], &[0, 80]].concat()
 }
 
-fn header(len: usize, source: Option<&str>) -> Result<Beginning, Malformed> {
+fn header(len: usize, source: Option<&str>) -> Result<Seen, Malformed> {
     let source = source.map(|text| text.parse().expect("an address"));
-    Ok(Beginning::Header { len, source })
+    Ok(Seen::Header { len, source })
 }
 
 #[test]
@@ -58,9 +58,9 @@ fn a_binary_header_names_the_client() {
 #[test]
 fn what_is_no_header_is_left_alone() {
     for bytes in ["GET / HTTP/1.1\r\n", "POST / HTTP/1.1", "PROXX", "\x03", "\r\n\r\nGET", "x"] {
-        assert_eq!(look_at(bytes.as_bytes()), Ok(Beginning::Bare), "{bytes:?}");
+        assert_eq!(look_at(bytes.as_bytes()), Ok(Seen::Bare), "{bytes:?}");
     }
-    assert_eq!(look_at(b""), Ok(Beginning::Undecided));
+    assert_eq!(look_at(b""), Ok(Seen::Undecided));
 }
 
 #[test]
@@ -127,7 +127,7 @@ proptest! {
     fn more_bytes_never_change_what_was_said(bytes in nearly_headers(), cut in any::<prop::sample::Index>()) {
         let begun = &bytes[..cut.index(bytes.len() + 1)];
         match look_at(begun) {
-            Ok(Beginning::Undecided) => {}
+            Ok(Seen::Undecided) => {}
             said => prop_assert_eq!(said, look_at(&bytes)),
         }
     }
@@ -135,9 +135,9 @@ proptest! {
     #[test]
     fn it_is_decided_in_bounded_length_and_within_the_bytes(bytes in nearly_headers()) {
         match look_at(&bytes) {
-            Ok(Beginning::Undecided) => prop_assert!(bytes.len() < V2_FIXED_LEN + V2_REST_LEN_MAX),
-            Ok(Beginning::Header { len, .. }) => prop_assert!(len <= bytes.len()),
-            Ok(Beginning::Bare) | Err(Malformed) => {}
+            Ok(Seen::Undecided) => prop_assert!(bytes.len() < V2_FIXED_LEN + V2_REST_LEN_MAX),
+            Ok(Seen::Header { len, .. }) => prop_assert!(len <= bytes.len()),
+            Ok(Seen::Bare) | Err(Malformed) => {}
         }
     }
 }
