@@ -1,9 +1,9 @@
 //! Clients, by what they speak: each module takes the question out of a protocol, asks
 //! [`answer`](crate::answer), and replies.
 
-mod asked;
 pub mod figures;
 pub mod http;
+mod judge;
 pub mod loop_guard;
 pub mod rtmp;
 pub mod splice;

@@ -25,7 +25,7 @@ mod reply;
 mod session;
 
 pub use self::{
-    command::{CAPS_RECONNECT, Connect, TEXT_LEN_MAX},
+    command::{Connect, TEXT_LEN_MAX},
     dial::Dial,
     handover::Handover,
     handshake::RANDOM_LEN,

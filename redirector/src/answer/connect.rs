@@ -27,8 +27,8 @@ pub struct ConnectQuestion<'a> {
     pub app: &'a str,
     /// The application's URL as the client was given it.
     pub tc_url: &'a str,
-    /// The capabilities of Enhanced RTMP v2 (`capsEx`).
-    pub caps_ex: u32,
+    /// Whether it reconnects on request (Enhanced RTMP v2).
+    pub reconnects: bool,
     /// Who asks.
     pub client: IpAddr,
     /// What carries the session: `rtmp`, `rtmps`, `rtmpt` or `rtmpts`.

@@ -14,9 +14,9 @@ use crate::{
 };
 
 /// A client and how it came.
-pub(super) struct Asked<'a> {
+pub(super) struct Client<'a> {
     pub(super) clients: &'a Clients,
-    pub(super) client: IpAddr,
+    pub(super) address: IpAddr,
     /// What carries the session.
     pub(super) scheme: Scheme,
     pub(super) port: u16,
@@ -31,20 +31,20 @@ pub(super) struct Splice<'a> {
     route: Route<'a>,
 }
 
-impl<'a> Asked<'a> {
-    pub(super) fn new(clients: &'a Clients, client: IpAddr, scheme: Scheme, port: u16) -> Self {
-        Self { clients, client, scheme, port, splice: None }
+impl<'a> Client<'a> {
+    pub(super) fn new(clients: &'a Clients, address: IpAddr, scheme: Scheme, port: u16) -> Self {
+        Self { clients, address, scheme, port, splice: None }
     }
 
     fn redirect(&self, route: &Route<'_>) -> ConnectAnswer {
         let loop_guard = &self.clients.loop_guard;
         let now = self.clients.clock.now().monotonic;
-        if !loop_guard.admits(self.client, route.application(), now) {
+        if !loop_guard.admits(self.address, route.application(), now) {
             return ConnectAnswer::LoopGuard;
         }
         let answer = self.clients.lead(route, &[]);
         if matches!(answer, ConnectAnswer::Redirect { .. } | ConnectAnswer::Reconnect(_)) {
-            loop_guard.charge(self.client, route.application(), now);
+            loop_guard.charge(self.address, route.application(), now);
         }
         answer
     }
@@ -89,13 +89,13 @@ impl Clients {
     }
 }
 
-impl Judge for Asked<'_> {
+impl Judge for Client<'_> {
     fn connect(&mut self, connect: &Connect) -> Verdict {
         let question = ConnectQuestion {
             app: &connect.app,
             tc_url: &connect.tc_url,
-            caps_ex: connect.caps_ex,
-            client: self.client,
+            reconnects: connect.reconnects,
+            client: self.address,
             scheme: self.scheme,
             port: self.port,
         };

@@ -10,7 +10,7 @@ use tokio::{
 };
 use tower::service_fn;
 
-use super::{Clients, asked::Asked, figures::Lapse, splice::splice};
+use super::{Clients, figures::Lapse, judge::Client, splice::splice};
 use crate::{
     front::{Duplex, Place, RtmpConnection, RtmpService, linger},
     rtmp::{Handover, Progress, RtmpReject, Session, Stage, rejection},
@@ -48,8 +48,8 @@ pub(super) fn new_session() -> Session {
 
 async fn serve(clients: &Clients, connection: RtmpConnection) {
     let RtmpConnection { mut stream, reached, mut stopping, place } = connection;
-    let asked = Asked::new(clients, reached.peer, reached.scheme, reached.port);
-    let talk = Talk { stream: &mut *stream, session: new_session(), asked, place };
+    let client = Client::new(clients, reached.peer, reached.scheme, reached.port);
+    let talk = Talk { stream: &mut *stream, session: new_session(), client, place };
     tokio::select! {
         biased;
         _ = stopping.wait_for(|stopping| *stopping) => {}
@@ -81,13 +81,13 @@ impl From<io::Error> for End {
 struct Talk<'a> {
     stream: &'a mut dyn Duplex,
     session: Session,
-    asked: Asked<'a>,
+    client: Client<'a>,
     place: Place,
 }
 
 impl Talk<'_> {
     async fn serve(mut self) {
-        let figures = &self.asked.clients.rtmp;
+        let figures = &self.client.clients.rtmp;
         match self.talk().await {
             End::Said => linger(self.stream).await,
             End::Splice(handover) => self.hand_over(*handover).await,
@@ -128,7 +128,7 @@ impl Talk<'_> {
 
     /// Takes what the client sent, and answers.
     async fn take(&mut self, bytes: &[u8]) -> Result<(), End> {
-        let progress = self.session.feed(bytes, &mut self.asked).map_err(End::Rejected)?;
+        let progress = self.session.feed(bytes, &mut self.client).map_err(End::Rejected)?;
         let output = self.session.take_output();
         if !output.is_empty() {
             self.stream.write_all(&output).await?;
@@ -145,9 +145,9 @@ impl Talk<'_> {
     async fn hand_over(&mut self, handover: Handover) {
         let transaction = handover.connect.transaction;
         // A verdict to splice always comes with what it needs.
-        let Some(plan) = self.asked.splice.take() else { return };
+        let Some(plan) = self.client.splice.take() else { return };
         self.place.serve_from_now_on();
-        if splice(self.asked.clients, self.stream, handover, plan).await.is_err() {
+        if splice(self.client.clients, self.stream, handover, plan).await.is_err() {
             let said = rejection(transaction, None, "no edge available: none could be reached");
             if self.stream.write_all(&said).await.is_ok() {
                 linger(self.stream).await;

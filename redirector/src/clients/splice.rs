@@ -15,7 +15,7 @@ use self::{
     copy::{Counts, First, copy},
     dial::{Dialled, dial},
 };
-use super::{Clients, asked::Splice, figures::SpliceFault};
+use super::{Clients, figures::SpliceFault, judge::Splice};
 use crate::{front::Duplex, rtmp::Handover};
 
 /// The most edges that are tried for one client.

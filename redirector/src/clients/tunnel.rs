@@ -23,7 +23,7 @@ use self::{
     exchange::{Refusal, Reply},
     table::{Full, SessionId},
 };
-use super::{Clients, asked::Asked, figures::Lapse, rtmp::new_session};
+use super::{Clients, figures::Lapse, judge::Client, rtmp::new_session};
 use crate::front::{BodyRead, Target};
 
 /// What requests and responses carry.
@@ -93,8 +93,8 @@ impl Clients {
             }
             _ => {
                 let scheme = asker.tunnel_scheme();
-                let mut asked = Asked::new(self, asker.client, scheme, asker.port);
-                self.tunnels.exchange(call, body, asker.client, now, &mut asked)
+                let mut client = Client::new(self, asker.client, scheme, asker.port);
+                self.tunnels.exchange(call, body, asker.client, now, &mut client)
             }
         };
         reply.map_err(|refusal| self.refuse(refusal))

@@ -10,8 +10,8 @@ use super::{
 
 /// The longest application and URL of one, in bytes.
 pub const TEXT_LEN_MAX: usize = 2 * 1024;
-/// In [`Connect::caps_ex`]: the client follows a `NetConnection.Connect.ReconnectRequest`.
-pub const CAPS_RECONNECT: u32 = 0x01;
+/// In `capsEx`, the capabilities of Enhanced RTMP v2: a request to reconnect is followed.
+pub(super) const CAPS_RECONNECT: u32 = 0x01;
 
 /// What a `connect` says, as far as it matters here. Texts hold no control characters.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,8 +22,8 @@ pub struct Connect {
     pub app: String,
     /// The URL of the application, at most 2 KiB; empty where the client gave none.
     pub tc_url: String,
-    /// The capabilities of Enhanced RTMP v2 (`capsEx`); 0 where absent.
-    pub caps_ex: u32,
+    /// Whether the client follows a `NetConnection.Connect.ReconnectRequest` (Enhanced RTMP v2).
+    pub reconnects: bool,
 }
 
 /// Where a `connect` says what a splice changes: places in the message's payload.
@@ -73,7 +73,7 @@ impl<'a> Call<'a> {
             transaction: self.transaction,
             app: String::new(),
             tc_url: String::new(),
-            caps_ex: 0,
+            reconnects: false,
         };
         let mut spans = Spans::default();
         while let Some(item) = self.arguments.next()? {
@@ -92,7 +92,9 @@ impl<'a> Call<'a> {
                     set(&mut connect.tc_url, url, &mut spans.tc_url, span)?;
                 }
                 // A cast to an integer takes any number there is to the nearest that fits.
-                (Some(b"capsEx"), Value::Number(caps)) => connect.caps_ex = caps as u32,
+                (Some(b"capsEx"), Value::Number(caps)) => {
+                    connect.reconnects = caps as u32 & CAPS_RECONNECT != 0;
+                }
                 _ => {}
             }
         }

@@ -78,7 +78,7 @@ mod tests {
         Asked::of(&ConnectQuestion {
             app,
             tc_url,
-            caps_ex: 0,
+            reconnects: false,
             client,
             scheme: Scheme::Rtmp,
             port: 1935,

@@ -19,8 +19,6 @@ use crate::answer::{
     scheme::{self, is_rtmp},
 };
 
-/// The bit of `capsEx` that says a client reconnects on request (Enhanced RTMP v2).
-const CAPS_EX_RECONNECT: u32 = 0x01;
 /// What clients read out of a description as an order to authenticate.
 const MISREAD: [&str; 3] = ["authmod=", "code=403 need auth", "?reason="];
 
@@ -88,7 +86,7 @@ fn manner(app: &App, question: &ConnectQuestion<'_>) -> Manner {
     if app.mode == Mode::Splice && !scheme::is_tunnelled(question.scheme) {
         return Manner::Splice;
     }
-    if app.reconnect_request && question.caps_ex & CAPS_EX_RECONNECT != 0 {
+    if app.reconnect_request && question.reconnects {
         return Manner::Reconnect;
     }
     Manner::Redirect

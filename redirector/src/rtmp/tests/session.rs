@@ -48,7 +48,7 @@ fn the_judge_hears_what_the_client_asks_for() {
         transaction: 1.0,
         app: "live".to_owned(),
         tc_url: "rtmp://lb/live".to_owned(),
-        caps_ex: 1,
+        reconnects: true,
     };
     for kind in [20, 17] {
         let (mut session, mut says) = (session(), Says::redirect());
@@ -62,9 +62,27 @@ fn the_judge_hears_what_the_client_asks_for() {
     }
 }
 
+/// What is heard of a `connect` with the number 5 and nothing else that counts.
+fn says_nothing() -> Connect {
+    Connect { transaction: 5.0, app: String::new(), tc_url: String::new(), reconnects: false }
+}
+
+#[test]
+fn one_bit_of_the_capabilities_says_that_a_client_reconnects() {
+    for (caps, reconnects) in
+        [(0.0, false), (2.0, false), (1.0, true), (15.0, true), (-1.0, false), (f64::NAN, false)]
+    {
+        let connect = command("connect", 5.0).begin().key(b"capsEx").number(caps).end();
+        let mut says = Says::redirect();
+        let fed = session().feed(&message(20, &connect.finish()), &mut says);
+        assert!(matches!(fed, Ok(Progress::Done)));
+        assert_eq!(says.asked, [Connect { reconnects, ..says_nothing() }], "{caps}");
+    }
+}
+
 #[test]
 fn a_connect_that_says_nothing_is_judged_too() {
-    let bare = Connect { transaction: 5.0, app: String::new(), tc_url: String::new(), caps_ex: 0 };
+    let bare = says_nothing();
     for payload in [
         command("connect", 5.0).null(),
         command("connect", 5.0),
