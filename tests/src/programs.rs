@@ -167,6 +167,15 @@ impl Redirector {
         Self::build(true, &[], &[])
     }
 
+    /// A redirector with a configuration file of this text that speaks TLS with its clients, with
+    /// `server.pem` and `server.key` of a folder.
+    #[track_caller]
+    pub fn start_with_tls(toml: &str, certificates: &Path) -> Self {
+        let at = |file: &str| certificates.join(file).display().to_string();
+        let (cert, key) = (at("server.pem"), at("server.key"));
+        Self::start_configured(toml, &[("client-tls-cert", &cert), ("client-tls-key", &key)])
+    }
+
     /// A redirector with a configuration file of this text, for what flags cannot say.
     #[track_caller]
     pub fn start_configured(toml: &str, flags: &[(&str, &str)]) -> Self {

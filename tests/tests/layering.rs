@@ -48,6 +48,7 @@ const PURE: &[&str] = &[
     "redirector/src/front/guard",
     "redirector/src/front/proxy",
     "redirector/src/gate",
+    "redirector/src/network",
     "redirector/src/rtmp",
     "redirector/src/server_info",
 ];

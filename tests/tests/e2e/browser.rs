@@ -54,11 +54,9 @@ fn a_browser_plays_what_ffmpeg_publishes_to_the_edge_it_was_sent_to() {
 fn a_browser_plays_over_https_from_an_edge_that_has_it() {
     let folder = tempfile::tempdir().expect("a folder");
     write_certificates(folder.path());
-    let at = |file: &str| folder.path().join(file).display().to_string();
-    let (cert, key) = (at("server.pem"), at("server.key"));
-    let flags = [("client-tls-cert", cert.as_str()), ("client-tls-key", key.as_str())];
     let server = Nginx::start_with_tls(folder.path());
-    let scene = Scene::with_servers(Redirector::start_with(&flags), &[("edge-1", &server)]);
+    let scene =
+        Scene::with_servers(Redirector::start_with_tls("", folder.path()), &[("edge-1", &server)]);
     let _camera = Publisher::start(&server.url("cam"));
     server.until_hls("cam");
     let playlist = format!("https://{}/live/cam/playlist.m3u8", scene.redirector.ports().client);

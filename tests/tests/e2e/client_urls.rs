@@ -40,12 +40,7 @@ impl Site {
     fn start() -> Self {
         let files = tempfile::tempdir().expect("a folder");
         write_certificates(files.path());
-        let file = |name: &str| files.path().join(name).display().to_string();
-        let (cert, key) = (file("server.pem"), file("server.key"));
-        let redirector = Redirector::start_with(&[
-            ("client-tls-cert", cert.as_str()),
-            ("client-tls-key", key.as_str()),
-        ]);
+        let redirector = Redirector::start_with_tls("", files.path());
         let mut edge = SimulatedEdge::new(redirector.key(), "edge-1");
         edge.heartbeat.redirect_address = Some(EDGE.parse().expect("an address"));
         let listed = |(scheme, port): (Scheme, u16)| Endpoint {

@@ -29,11 +29,8 @@ impl Stage {
     fn set() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         write_certificates(folder.path());
-        let at = |file: &str| folder.path().join(file).display().to_string();
-        let (cert, key) = (at("server.pem"), at("server.key"));
-        let flags = [("client-tls-cert", cert.as_str()), ("client-tls-key", key.as_str())];
         let server = Nginx::start_with_tls(folder.path());
-        let redirector = Redirector::start_with(&flags);
+        let redirector = Redirector::start_with_tls("", folder.path());
         let scene = Scene::with_servers(redirector, &[("edge-1", &server)]);
         Self { server, scene, folder }
     }

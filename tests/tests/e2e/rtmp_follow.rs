@@ -36,10 +36,7 @@ fn with_tls() -> (tempfile::TempDir, Trust, Redirector) {
     let folder = tempfile::tempdir().expect("a folder");
     write_certificates(folder.path());
     let trust = Trust::only(&folder.path().join("ca.pem"));
-    let at = |file: &str| folder.path().join(file).display().to_string();
-    let (cert, key) = (at("server.pem"), at("server.key"));
-    let flags = [("client-tls-cert", cert.as_str()), ("client-tls-key", key.as_str())];
-    let redirector = Redirector::start_configured(APPS, &flags);
+    let redirector = Redirector::start_with_tls(APPS, folder.path());
     (folder, trust, redirector)
 }
 

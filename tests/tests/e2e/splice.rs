@@ -62,11 +62,8 @@ fn players_play_through_a_splice_what_ffmpeg_published_to_the_edge() {
 fn a_player_plays_through_a_splice_in_tls() {
     let folder = tempfile::tempdir().expect("a folder");
     write_certificates(folder.path());
-    let at = |file: &str| folder.path().join(file).display().to_string();
-    let (cert, key) = (at("server.pem"), at("server.key"));
-    let flags = [("client-tls-cert", cert.as_str()), ("client-tls-key", key.as_str())];
     let server = Nginx::start_with_tls(folder.path());
-    let redirector = Redirector::start_configured(SPLICE, &flags);
+    let redirector = Redirector::start_with_tls(SPLICE, folder.path());
     let scene = Scene::with_servers(redirector, &[("edge-1", &server)]);
     let _camera = Publisher::start(&server.url("cam"));
     let shown = ffprobe(&url(&scene.redirector, "rtmps", "cam")).ok();
