@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use ::http::Method;
-use rustix::process::{Resource, getrlimit};
 
 /// What a front allows.
 #[derive(Debug, Clone, Copy)]
@@ -37,12 +36,4 @@ impl Limits {
     /// The limits for operators' tools.
     pub const OPS: Self =
         Self { connections_max: 256, methods: &[Method::GET, Method::HEAD], ..Self::CLIENTS };
-
-    /// The same, with no more connections than three quarters of the files this process may open.
-    #[must_use]
-    pub fn within_open_files(self) -> Self {
-        let open_files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let most = usize::try_from(open_files / 4 * 3).unwrap_or(usize::MAX).max(1);
-        Self { connections_max: self.connections_max.min(most), ..self }
-    }
 }
