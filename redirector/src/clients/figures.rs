@@ -17,8 +17,10 @@ pub enum Lapse {
     Connect,
     /// It was answered and did not leave.
     Calls,
-    /// RTMPT: there are as many sessions as there may be.
+    /// RTMPT: there are to be no sessions.
     TunnelFull,
+    /// RTMPT: all places were taken, and nobody had asked for this session longest.
+    TunnelShed,
     /// RTMPT: the client's network has as many sessions as it may have.
     TunnelNetworkFull,
     /// RTMPT: no such session, or another client's.
@@ -35,6 +37,7 @@ impl Label for Lapse {
         Self::Connect,
         Self::Calls,
         Self::TunnelFull,
+        Self::TunnelShed,
         Self::TunnelNetworkFull,
         Self::TunnelNoSession,
         Self::TunnelBodyTooLong,
@@ -51,6 +54,7 @@ impl Label for Lapse {
             Self::Connect => "connect_timeout",
             Self::Calls => "calls_timeout",
             Self::TunnelFull => "tunnel_full",
+            Self::TunnelShed => "tunnel_shed",
             Self::TunnelNetworkFull => "tunnel_address_full",
             Self::TunnelNoSession => "tunnel_no_session",
             Self::TunnelBodyTooLong => "tunnel_body_too_long",
