@@ -29,6 +29,19 @@ pub fn read_certificates(
 /// A message that names the setting and the file, and never its content.
 pub fn read_key(setting: &str, file: &str) -> Result<PrivateKeyDer<'static>, String> {
     let pem = secret_file::read(Path::new(file)).map_err(|error| format!("{setting}: {error}"))?;
-    PrivateKeyDer::from_pem_slice(pem.as_bytes())
-        .map_err(|_| format!("{setting}: there is no private key in PEM form in {file}"))
+    PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| {
+        format!("{setting}: there is no unencrypted private key in PEM form in {file}")
+    })
+}
+
+/// Why a certificate and a key cannot be used together, for people.
+#[must_use]
+pub fn unfit(error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InconsistentKeys(_) => {
+            "the key belongs to another certificate; the server's own comes first in its file"
+                .to_owned()
+        }
+        other => other.to_string(),
+    }
 }

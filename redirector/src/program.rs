@@ -12,7 +12,7 @@ use tokio::{
 use crate::{
     config::{Config, ENVIRONMENT, SETTINGS, TelemetryConfig},
     demo::{Demo, DemoDir},
-    server::{Ended, Server, StartError},
+    server::{Ended, Server, StartError, open_files},
     telemetry::{Collector, Telemetry, TelemetryError},
 };
 
@@ -115,6 +115,7 @@ pub fn run(task: Task, print: impl Fn(&str)) -> Result<(), Failure> {
 }
 
 async fn serve(task: Task, print: impl Fn(&str)) -> Result<(), Failure> {
+    open_files::raise();
     let telemetry = start_telemetry(&task.config.telemetry).map_err(Failure::configuration)?;
     let mut signals = Signals::new().map_err(Failure::cannot_start)?;
     // From here on: a SIGHUP that nobody listens for would end the process.

@@ -2,6 +2,7 @@
 
 mod addresses;
 mod assemble;
+pub(crate) mod open_files;
 mod reload;
 
 use std::{
@@ -29,6 +30,7 @@ use self::{
         answer_rules, bind_admin, client_limits, client_services, fleet_page, ops_access,
         redirector_name, rtmp_limits,
     },
+    open_files::Room,
     reload::{Checked, KeysFile, Reloads},
 };
 pub use crate::tasks::Ended;
@@ -108,11 +110,12 @@ impl Server {
         readiness.set_snapshot_loaded(true);
 
         let admin = bind_admin(&config, fleet.clone()).await?;
+        let room = Room::of(&config);
         let clients = Clients::new(
             Arc::clone(fleet.published()),
             Arc::new(answer_rules(&config, &clients_front.local_addrs())?),
             clock,
-            rtmp_limits(&config),
+            rtmp_limits(&config, room),
         );
         let ingest_figures = Arc::new(IngestFigures::default());
         let front_figures = Arc::new(FrontFigures::default());
@@ -137,7 +140,7 @@ impl Server {
         readiness.set_listeners_bound(true);
         Ok(Self {
             stop_delay: config.ops.stop_delay,
-            client_limits: client_limits(&config),
+            client_limits: client_limits(&config, room),
             keys_file,
             tls,
             clock,

@@ -12,7 +12,7 @@ use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::settings::Settings;
-use crate::certificate::{read_certificates, read_key};
+use crate::certificate::{read_certificates, read_key, unfit};
 
 const HANDSHAKE_WITHIN: Duration = Duration::from_secs(5);
 
@@ -64,9 +64,10 @@ fn read(cert: &str, key: &str, client_ca: &str) -> Result<Arc<ServerConfig>, Str
     } else {
         builder.with_client_cert_verifier(verifier(client_ca, provider)?)
     };
-    let mut config = builder
-        .with_single_cert(chain, read_key("admin.tls_key", key)?)
-        .map_err(|error| format!("admin.tls_cert {cert} and admin.tls_key {key}: {error}"))?;
+    let mut config =
+        builder.with_single_cert(chain, read_key("admin.tls_key", key)?).map_err(|error| {
+            format!("admin.tls_cert {cert} and admin.tls_key {key}: {}", unfit(&error))
+        })?;
     config.alpn_protocols = vec![b"h2".to_vec()];
     Ok(Arc::new(config))
 }

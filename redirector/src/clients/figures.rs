@@ -18,8 +18,10 @@ labels! {
     Connect "connect_timeout",
     /// It was answered and did not leave.
     Calls "calls_timeout",
-    /// RTMPT: there are as many sessions as there may be.
+    /// RTMPT: there are to be no sessions.
     TunnelFull "tunnel_full",
+    /// RTMPT: all places were taken, and nobody had asked for this session longest.
+    TunnelShed "tunnel_shed",
     /// RTMPT: the client's network has as many sessions as it may have.
     TunnelNetworkFull "tunnel_address_full",
     /// RTMPT: no such session, or another client's.

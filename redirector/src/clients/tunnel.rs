@@ -89,7 +89,11 @@ impl Clients {
             Call::Ident => return Err(StatusCode::NOT_FOUND),
             Call::Open => {
                 let id = SessionId(rand::random());
-                self.tunnels.open(id, asker.client, new_session(), now)
+                let opened = self.tunnels.open(id, asker.client, new_session(), now);
+                opened.map(|ended| {
+                    (0..ended).for_each(|_| self.rtmp.lapses.count(Lapse::TunnelShed));
+                    Reply::Opened(id)
+                })
             }
             _ => {
                 let scheme = asker.tunnel_scheme();

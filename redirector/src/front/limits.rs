@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use ::http::Method;
-use rustix::process::{Resource, getrlimit};
 
 use super::guard::CLIENT_METHODS;
 
@@ -39,25 +38,4 @@ impl Limits {
     /// The limits for operators' tools.
     pub const OPS: Self =
         Self { connections_max: 256, methods: &[Method::GET, Method::HEAD], ..Self::CLIENTS };
-
-    /// The same, with no more connections than three quarters of the files this process may open.
-    #[must_use]
-    pub fn within_open_files(self) -> Self {
-        let open_files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let most = usize::try_from(open_files / 4 * 3).unwrap_or(usize::MAX).max(1);
-        Self { connections_max: self.connections_max.min(most), ..self }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn connections_leave_files_for_the_rest() {
-        let within =
-            |connections_max| Limits { connections_max, ..Limits::CLIENTS }.within_open_files();
-        assert_eq!(within(1).connections_max, 1);
-        assert!(within(usize::MAX).connections_max < usize::MAX);
-    }
 }

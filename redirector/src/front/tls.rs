@@ -8,7 +8,7 @@ use rustls::{
     crypto::ring,
     version::{TLS12, TLS13},
 };
-use tidegate_control::certificate::{read_certificates, read_key};
+use tidegate_control::certificate::{read_certificates, read_key, unfit};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::Duplex;
@@ -67,7 +67,9 @@ fn read(cert: &str, key: &str) -> Result<Arc<ServerConfig>, String> {
         .map_err(|error| format!("TLS: {error}"))?
         .with_no_client_auth()
         .with_single_cert(chain, read_key(KEY_SETTING, key)?)
-        .map_err(|error| format!("{CERT_SETTING} {cert} and {KEY_SETTING} {key}: {error}"))?;
+        .map_err(|error| {
+            format!("{CERT_SETTING} {cert} and {KEY_SETTING} {key}: {}", unfit(&error))
+        })?;
     // librtmp on GnuTLS takes a session ticket for the server's first bytes and fails.
     config.send_tls13_tickets = 0;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use tidegate_control::{admin, fleet::Fleet, json::to_json, message::edge_message};
 use tidegate_proto::admin::ListEdgesResponse;
 
-use super::{StartError, bad};
+use super::{StartError, bad, open_files::Room};
 use crate::{
     answer::{Rules as AnswerRules, apps::Apps},
     clients::{Clients, RtmpLimits, http, rtmp},
@@ -24,14 +24,12 @@ pub(super) async fn bind_admin(config: &Config, fleet: Fleet) -> Result<admin::B
     })
 }
 
-pub(super) fn client_limits(config: &Config) -> FrontLimits {
-    let client = &config.client;
-    let limits = FrontLimits {
-        connections_max: client.connections_max as usize,
-        connections_per_address_max: client.connections_per_address_max as usize,
+pub(super) fn client_limits(config: &Config, room: Room) -> FrontLimits {
+    FrontLimits {
+        connections_max: room.connections,
+        connections_per_address_max: config.client.connections_per_address_max as usize,
         ..FrontLimits::CLIENTS
-    };
-    limits.within_open_files()
+    }
 }
 
 /// What is spoken on the clients' port, and by whom it is answered.
@@ -44,13 +42,13 @@ pub(super) fn client_services(clients: Clients, tls: Option<Arc<Tls>>) -> Servic
     }
 }
 
-pub(super) fn rtmp_limits(config: &Config) -> RtmpLimits {
+pub(super) fn rtmp_limits(config: &Config, room: Room) -> RtmpLimits {
     let client = &config.client;
     RtmpLimits {
         redirects_per_second: client.rtmp_redirects_per_second,
         redirects_burst: client.rtmp_redirects_burst,
         rtmpt_sessions_max: client.rtmpt_sessions_max as usize,
-        splices_max: client.splices_max as usize,
+        splices_max: room.splices,
     }
 }
 

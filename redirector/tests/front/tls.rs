@@ -172,4 +172,5 @@ fn a_file_that_cannot_be_used_is_named_with_its_setting() {
     fs::copy(Certificate::generate().key(), certificate.key()).expect("copied");
     let error = Tls::load(&cert, &key).expect_err("another certificate's key");
     assert!(error.contains(&cert) && error.contains(&key), "{error}");
+    assert!(error.contains("belongs to another certificate"), "{error}");
 }

@@ -180,8 +180,19 @@ async fn one_address_has_so_many_sessions_and_no_more() {
 async fn all_sessions_together_are_bounded() {
     let site = site(RtmpLimits { rtmpt_sessions_max: 2, ..RtmpLimits::default() });
     let mut player = Player::connect(&site).await;
+    let abandoned = player.open().await;
     player.open().await;
     player.open().await;
+    assert_eq!(site.clients.tunnels_open(), 2);
+    assert_eq!(count(&site.clients.rtmp.lapses, "tunnel_shed"), 1);
+    let gone = player.post(&format!("/idle/{abandoned}/0"), &[0]).await;
+    assert_eq!(gone.status, 404, "nobody had asked for it longest");
+}
+
+#[tokio::test]
+async fn where_there_are_to_be_no_sessions_none_is_opened() {
+    let site = site(RtmpLimits { rtmpt_sessions_max: 0, ..RtmpLimits::default() });
+    let mut player = Player::connect(&site).await;
     assert_eq!(player.post("/open/1", &[0]).await.status, 503);
     assert_eq!(count(&site.clients.rtmp.lapses, "tunnel_full"), 1);
 }

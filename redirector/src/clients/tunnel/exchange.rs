@@ -83,7 +83,7 @@ impl Tunnels {
         lock(&self.table).count(now)
     }
 
-    /// Opens a session under a random id.
+    /// Opens a session under a random id; says how many others were ended for it.
     ///
     /// # Errors
     /// Where there is no room.
@@ -93,10 +93,9 @@ impl Tunnels {
         client: IpAddr,
         session: Session,
         now: Duration,
-    ) -> Result<Reply, Refusal> {
+    ) -> Result<usize, Refusal> {
         let tunnelled = Arc::new(Mutex::new(Tunnelled { session, empty_answers: 0 }));
-        lock(&self.table).open(id, client, tunnelled, now).map_err(Refusal::Full)?;
-        Ok(Reply::Opened(id))
+        lock(&self.table).open(id, client, tunnelled, now).map_err(Refusal::Full)
     }
 
     /// Answers any other request. Only `/send` has a body that counts; elsewhere it is one byte

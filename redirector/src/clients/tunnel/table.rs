@@ -11,6 +11,8 @@ pub const SILENCE_MAX: Duration = Duration::from_secs(10);
 pub const AGE_MAX: Duration = Duration::from_secs(60);
 /// The most sessions of one network: an IPv4 address or an IPv6 /64.
 pub const PER_NETWORK_MAX: usize = 64;
+/// Making room looks at every session, so it frees this share of the places at once.
+const SHED_SHARE: usize = 64;
 /// Sweeping looks at every session, so it rests in between.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 const ID_LEN: usize = 16;
@@ -44,7 +46,7 @@ impl FromStr for SessionId {
 /// Why there is no room for a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Full {
-    /// There are as many as there may be.
+    /// There are to be none.
     All,
     /// The client's network has as many as it may have.
     Network,
@@ -86,7 +88,9 @@ impl<S: Clone> Table<S> {
         }
     }
 
-    /// Adds a session of `client`.
+    /// Adds a session of `client`; says how many others were ended for it. Where all places are
+    /// taken, those go that nobody has asked for longest: a client asks several times a second, who
+    /// only takes places does not.
     ///
     /// # Errors
     /// Where there is no room. An id that is already used is no room either.
@@ -96,18 +100,32 @@ impl<S: Clone> Table<S> {
         client: IpAddr,
         session: S,
         now: Duration,
-    ) -> Result<(), Full> {
+    ) -> Result<usize, Full> {
         self.sweep(now);
-        if self.sessions.len() >= self.sessions_max || self.sessions.contains_key(&id) {
+        let network = Network::from(client);
+        if self.sessions_max == 0 || self.sessions.contains_key(&id) {
             return Err(Full::All);
         }
-        let of_network = self.per_network.entry(client.into()).or_default();
-        if *of_network >= PER_NETWORK_MAX {
+        if self.per_network.get(&network).is_some_and(|count| *count >= PER_NETWORK_MAX) {
             return Err(Full::Network);
         }
-        *of_network += 1;
+        let is_full = self.sessions.len() >= self.sessions_max;
+        let ended = if is_full { self.end_the_idlest() } else { 0 };
+        *self.per_network.entry(network).or_default() += 1;
         self.sessions.insert(id, Entry { client, opened_at: now, asked_at: now, session });
-        Ok(())
+        Ok(ended)
+    }
+
+    fn end_the_idlest(&mut self) -> usize {
+        let asked_at = |(id, entry): (&SessionId, &Entry<S>)| (entry.asked_at, *id);
+        let mut idlest: Vec<_> = self.sessions.iter().map(asked_at).collect();
+        let batch = (self.sessions_max / SHED_SHARE).max(1);
+        if idlest.len() > batch {
+            idlest.select_nth_unstable_by_key(batch - 1, |(asked_at, _)| *asked_at);
+            idlest.truncate(batch);
+        }
+        idlest.iter().for_each(|(_, id)| self.close(*id));
+        idlest.len()
     }
 
     /// The session of an id, if it is this client's and not over. It counts as asked for.
@@ -222,16 +240,41 @@ mod tests {
     fn there_is_no_room_beyond_the_bounds_until_sessions_are_over() {
         let mut table = Table::new(PER_NETWORK_MAX + 1);
         for n in 0..PER_NETWORK_MAX as u32 {
-            assert_eq!(table.open(id(n), CLIENT, 'a', at(0)), Ok(()));
+            assert_eq!(table.open(id(n), CLIENT, 'a', at(0)), Ok(0));
         }
         assert_eq!(table.open(id(1_000), CLIENT, 'a', at(0)), Err(Full::Network));
-        assert_eq!(table.open(id(1_001), OTHER, 'a', at(0)), Ok(()));
-        assert_eq!(
-            table.open(id(1_002), "2001:db8::1".parse().expect("one"), 'a', at(0)),
-            Err(Full::All)
-        );
-        assert_eq!(table.open(id(1_000), CLIENT, 'a', at(10)), Ok(()));
+        assert_eq!(table.open(id(1_001), OTHER, 'a', at(0)), Ok(0));
+        assert_eq!(table.open(id(1_000), CLIENT, 'a', at(10)), Ok(0), "the others are over");
         assert_eq!(table.count(at(10)), 1);
+        let mut none = Table::new(0);
+        assert_eq!(none.open(id(1), CLIENT, 'a', at(0)), Err(Full::All));
+    }
+
+    #[test]
+    fn a_newcomer_takes_the_places_of_those_nobody_has_asked_for_longest() {
+        let max = 2 * SHED_SHARE as u32;
+        let mut table = Table::new(max as usize);
+        let other = |n: u32| IpAddr::from([198, 51, 100, (n % 8) as u8]);
+        for n in 0..max {
+            assert_eq!(table.open(id(n), other(n), n, at(u64::from(n) / 20)), Ok(0));
+        }
+        assert_eq!(table.find(id(0), other(0), at(7)), Some(0), "the first is alive");
+        assert_eq!(table.open(id(1_000), CLIENT, 1_000, at(7)), Ok(2));
+        assert_eq!(table.count(at(7)), max as usize - 1, "one place is left for the next");
+        assert_eq!(table.find(id(0), other(0), at(7)), Some(0));
+        assert_eq!(table.find(id(1_000), CLIENT, at(7)), Some(1_000));
+        let all: usize = table.per_network.values().sum();
+        assert_eq!(all, table.sessions.len(), "their networks have room again");
+    }
+
+    #[test]
+    fn who_has_too_many_costs_others_nothing() {
+        let mut table = Table::new(PER_NETWORK_MAX);
+        for n in 0..PER_NETWORK_MAX as u32 {
+            assert_eq!(table.open(id(n), CLIENT, 'a', at(0)), Ok(0));
+        }
+        assert_eq!(table.open(id(1_000), CLIENT, 'a', at(0)), Err(Full::Network));
+        assert_eq!(table.count(at(0)), PER_NETWORK_MAX);
     }
 
     #[test]
