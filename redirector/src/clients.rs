@@ -16,7 +16,10 @@ use tidegate_control::{clock::Clock, snapshot::Published};
 use self::{
     figures::RtmpFigures, loop_guard::LoopGuard, splice::Splices, tunnel::exchange::Tunnels,
 };
-use crate::answer::{Rules, kind::AnswerFigures};
+use crate::{
+    answer::{Kind, Rules},
+    figures::Counters,
+};
 
 /// What answers are made from.
 #[derive(Debug, Clone)]
@@ -28,7 +31,7 @@ pub struct Clients {
     /// The time.
     pub clock: Clock,
     /// What was answered over HTTP.
-    pub figures: Arc<AnswerFigures>,
+    pub figures: Arc<Counters<Kind>>,
     /// What RTMP clients were told, and what became of them.
     pub rtmp: Arc<RtmpFigures>,
     /// Who was redirected over RTMP of late.

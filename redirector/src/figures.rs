@@ -15,12 +15,14 @@ use tidegate_proto::key::{KeyId, KeyRing};
 use crate::gate::Reject;
 
 /// A closed set of values that a counter may be split by.
-pub trait Label: Copy + 'static {
-    /// Every value, in the order of [`index`](Self::index).
+pub trait Label: Copy + PartialEq + 'static {
+    /// Every value, once.
     const ALL: &'static [Self];
 
     /// The value's place in [`ALL`](Self::ALL).
-    fn index(self) -> usize;
+    fn index(self) -> usize {
+        Self::ALL.iter().position(|value| *value == self).unwrap_or(Self::ALL.len())
+    }
 
     /// The value as metrics show it.
     fn as_str(self) -> &'static str;
@@ -71,13 +73,15 @@ impl<K: Label> Default for Counters<K> {
 impl<K: Label> Counters<K> {
     /// Counts one.
     pub fn count(&self, label: K) {
-        self.cells[label.index()].fetch_add(1, Ordering::Relaxed);
+        if let Some(cell) = self.cells.get(label.index()) {
+            cell.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// How many were counted under `label`.
     #[must_use]
     pub fn get(&self, label: K) -> u64 {
-        self.cells[label.index()].load(Ordering::Relaxed)
+        self.cells.get(label.index()).map_or(0, |cell| cell.load(Ordering::Relaxed))
     }
 
     /// Every label's name and count, in the order of [`Label::ALL`].

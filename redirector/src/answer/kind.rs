@@ -1,8 +1,8 @@
-//! The kinds of answers, and how many of each were given.
-
-use std::sync::atomic::{AtomicU64, Ordering};
+//! The kinds of answers, as figures count them.
 
 use tidegate_control::pick::NoEdge;
+
+use crate::figures::Label;
 
 /// What an answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,9 +27,8 @@ pub enum Kind {
     NotSendable,
 }
 
-impl Kind {
-    /// Every kind, in the order of the enum.
-    pub const ALL: [Self; 12] = [
+impl Label for Kind {
+    const ALL: &'static [Self] = &[
         Self::Redirect,
         Self::Host,
         Self::Json,
@@ -44,9 +43,7 @@ impl Kind {
         Self::NotSendable,
     ];
 
-    /// The kind as metrics name it; of no edge, the reason.
-    #[must_use]
-    pub fn code(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Self::Redirect => "redirect",
             Self::Host => "host",
@@ -61,41 +58,22 @@ impl Kind {
     }
 }
 
-/// How many answers of each kind were given.
-#[derive(Debug, Default)]
-pub struct AnswerFigures([AtomicU64; Kind::ALL.len()]);
-
-impl AnswerFigures {
-    /// Counts one.
-    pub fn count(&self, kind: Kind) {
-        let place = Kind::ALL.iter().position(|other| *other == kind);
-        if let Some(counter) = place.and_then(|place| self.0.get(place)) {
-            counter.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// Every kind's code and count.
-    #[must_use]
-    pub fn samples(&self) -> Vec<(&'static str, u64)> {
-        let counts = self.0.iter().map(|counter| counter.load(Ordering::Relaxed));
-        Kind::ALL.into_iter().map(Kind::code).zip(counts).collect()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
+    use crate::figures::Counters;
 
     #[test]
-    fn every_kind_has_its_own_counter_and_code() {
-        let figures = AnswerFigures::default();
+    fn every_kind_has_its_own_counter_and_name() {
+        let counters = Counters::default();
         for kind in Kind::ALL {
-            figures.count(kind);
+            counters.count(*kind);
         }
-        let samples = figures.samples();
-        assert!(samples.iter().all(|(_, count)| *count == 1), "{samples:?}");
-        let codes: std::collections::HashSet<_> = samples.iter().map(|(code, _)| code).collect();
-        assert_eq!(codes.len(), Kind::ALL.len());
+        assert!(counters.iter().all(|(_, count)| count == 1));
+        let names: HashSet<_> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
+        assert_eq!(names.len(), Kind::ALL.len());
         assert!(NoEdge::ALL.into_iter().all(|reason| Kind::ALL.contains(&Kind::NoEdge(reason))));
     }
 }

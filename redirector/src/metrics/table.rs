@@ -129,7 +129,7 @@ pub const METRICS: &[Metric] = &[
         kind: Counter,
         label: "kind",
         help: "Answers to clients over HTTP, by kind; of those without an edge, the reason.",
-        read: |from, reading| reading.counts(from.clients.figures.samples().into_iter()),
+        read: |from, reading| reading.counts(from.clients.figures.iter()),
     },
     Metric {
         name: "tidegate_requests_refused_total",

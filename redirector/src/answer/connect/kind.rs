@@ -49,22 +49,6 @@ impl Label for ConnectKind {
         Self::LoopGuard,
     ];
 
-    fn index(self) -> usize {
-        match self {
-            Self::Redirect => 0,
-            Self::Reconnect => 1,
-            Self::Splice => 2,
-            Self::Accepted => 3,
-            Self::Host => 4,
-            Self::NoEdge(reason) => 5 + reason as usize,
-            Self::Ignored => 9,
-            Self::UnknownApp => 10,
-            Self::NoApp => 11,
-            Self::AppInvalid => 12,
-            Self::LoopGuard => 13,
-        }
-    }
-
     fn as_str(self) -> &'static str {
         match self {
             Self::Redirect => "rtmp_redirect",
