@@ -9,8 +9,9 @@ use super::{
 
 /// The most messages up to and with `connect`.
 const MESSAGES_MAX: u32 = 32;
-/// The most bytes up to the end of `connect`.
-const BYTES_MAX: usize = 64 * 1024;
+/// The most bytes up to the end of `connect`: room for the longest command in the smallest usual
+/// chunks, and no more, since every stranger may take it.
+const BYTES_MAX: usize = 32 * 1024;
 
 /// Waits for `connect`, and keeps all that comes, since an edge may have to hear it.
 #[derive(Debug)]
