@@ -2,7 +2,7 @@
 
 use super::{
     Connect, RtmpReject,
-    chunk::{Bounds, Message, Reader, Step},
+    chunk::{Bounds, Message, Reader, Step, extend_within},
     command::{Call, Spans},
     handover::Handover,
 };
@@ -53,7 +53,7 @@ impl Opening {
             }
         }
         let taken = admitted.len() - left.len();
-        self.received.extend(&admitted[..taken]);
+        extend_within(&mut self.received, &admitted[..taken], BYTES_MAX);
         *input = &input[taken..];
         if asked.is_none() && !beyond.is_empty() {
             return Err(RtmpReject::TooManyBytes);
