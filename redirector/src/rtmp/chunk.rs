@@ -26,3 +26,13 @@ pub(super) mod kind {
     pub(in crate::rtmp) const COMMAND_AMF3: u8 = 17;
     pub(in crate::rtmp) const COMMAND: u8 = 20;
 }
+
+/// Extends `kept`, which grows as ever but holds no room beyond `len_max`, the most it will hold.
+pub(super) fn extend_within(kept: &mut Vec<u8>, bytes: &[u8], len_max: usize) {
+    let len = kept.len() + bytes.len();
+    if len > kept.capacity() {
+        let capacity = (2 * kept.capacity()).min(len_max).max(len);
+        kept.reserve_exact(capacity - kept.len());
+    }
+    kept.extend_from_slice(bytes);
+}

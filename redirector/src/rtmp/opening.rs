@@ -2,15 +2,16 @@
 
 use super::{
     Connect, RtmpReject,
-    chunk::{Bounds, Message, Reader, Step},
+    chunk::{Bounds, Message, Reader, Step, extend_within},
     command::{Call, Spans},
     handover::Handover,
 };
 
 /// The most messages up to and with `connect`.
 const MESSAGES_MAX: u32 = 32;
-/// The most bytes up to the end of `connect`.
-const BYTES_MAX: usize = 64 * 1024;
+/// The most bytes up to the end of `connect`: room for the longest command in the smallest usual
+/// chunks, and no more, since every stranger may take it.
+const BYTES_MAX: usize = 32 * 1024;
 
 /// Waits for `connect`, and keeps all that comes, since an edge may have to hear it.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ impl Opening {
             }
         }
         let taken = admitted.len() - left.len();
-        self.received.extend(&admitted[..taken]);
+        extend_within(&mut self.received, &admitted[..taken], BYTES_MAX);
         *input = &input[taken..];
         if asked.is_none() && !beyond.is_empty() {
             return Err(RtmpReject::TooManyBytes);

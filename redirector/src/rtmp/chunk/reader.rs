@@ -1,7 +1,7 @@
 //! Reads chunks and puts commands together.
 
 use super::{
-    CHUNK_SIZE_DEFAULT,
+    CHUNK_SIZE_DEFAULT, extend_within,
     header::{HEADER_LEN_MAX, Header},
     kind,
 };
@@ -231,7 +231,7 @@ impl Reader {
             if self.kept_bytes > KEPT_LEN_MAX {
                 return Err(RtmpReject::TooManyBytes);
             }
-            kept.extend_from_slice(taken);
+            extend_within(kept, taken, stream.header.len_bytes as usize);
         }
         // Not over `left`, which came from a u32.
         let len = len as u32;

@@ -111,17 +111,31 @@ fn connect_is_at_most_the_32nd_message() {
 }
 
 #[test]
-fn connect_ends_within_64_kib() {
-    let quiet = message(9, &[0; 16_000]).repeat(4);
-    let left = 64 * 1024 - quiet.len() - good().len();
+fn connect_ends_within_32_kib() {
+    let quiet = message(9, &[0; 16_000]);
+    let left = 32 * 1024 - quiet.len() - good().len();
     let to_the_byte = |left: usize| [quiet.clone(), message(9, &vec![0; left]), good()].concat();
     // One header, and one byte for each further chunk.
     let fill = left - 12 - left / 129;
-    let excess = to_the_byte(fill).len() as isize - 64 * 1024;
+    let excess = to_the_byte(fill).len() as isize - 32 * 1024;
     let fill = fill.checked_add_signed(-excess).expect("small");
-    assert_eq!(to_the_byte(fill).len(), 64 * 1024);
+    assert_eq!(to_the_byte(fill).len(), 32 * 1024);
     assert!(is_answered(&to_the_byte(fill)));
     assert_eq!(rejected(&to_the_byte(fill + 1)), RtmpReject::TooManyBytes);
+}
+
+#[test]
+fn who_has_not_come_to_connect_holds_no_more_than_80_kib() {
+    let large = message(1, &16_000_u32.to_be_bytes());
+    let begun = |stream| [header(stream, 20, 16 * 1024), vec![0; 16_000]].concat();
+    let (mut session, mut says) = (session(), Says::accept());
+    let all = [large, begun(4), begun(5), begun(6)].concat();
+    let mut end = None;
+    for piece in all.chunks(1_000) {
+        end = session.feed(piece, &mut says).err().or(end);
+        assert!(session.held_bytes() <= 80 * 1024, "{}", session.held_bytes());
+    }
+    assert_eq!(end, Some(RtmpReject::TooManyBytes));
 }
 
 #[test]
