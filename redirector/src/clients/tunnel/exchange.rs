@@ -172,28 +172,36 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rtmp::{Connect, RANDOM_LEN, Verdict};
+    use crate::rtmp::{Connect, RANDOM_LEN, Verdict, amf0::Writer};
 
     const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
     const ID: SessionId = SessionId([7; 16]);
 
-    struct Unasked;
+    struct Accepts;
 
-    impl Judge for Unasked {
+    impl Judge for Accepts {
         fn connect(&mut self, _: &Connect) -> Verdict {
-            unreachable!("no connect is sent")
+            Verdict::Accept { reconnect: None }
         }
 
         fn host(&mut self) -> String {
-            unreachable!("no call is made")
+            unreachable!("no call ends")
         }
     }
 
-    /// A handshake, chunks of 64 KiB from now on, and a message of data, over and over.
-    fn pieces() -> impl Iterator<Item = Vec<u8>> {
-        let chunk_size = vec![2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0, 0, 1, 0, 0];
-        let data = [&[4, 0, 0, 0, 0, 0x27, 0x10, 18, 0, 0, 0, 0][..], &[0; 10_000]].concat();
-        [vec![3; 1 + 2 * 1536], chunk_size].into_iter().chain(std::iter::repeat(data))
+    /// A handshake, chunks of 16,000 bytes from now on, a `connect`, and the beginnings of calls: as
+    /// much of them as a session keeps.
+    fn pieces() -> Vec<Vec<u8>> {
+        let chunk_size = [2, 0, 0, 0, 0, 0, 4, 1, 0, 0, 0, 0, 0, 0, 0x3E, 0x80];
+        let connect = Writer::default().text(b"connect").number(1.0).null().finish();
+        let len = u8::try_from(connect.len()).expect("short");
+        let connect = [&[3, 0, 0, 0, 0, 0, len, 20, 0, 0, 0, 0], &connect[..]].concat();
+        let call = |(chunk_stream, len): (u8, usize)| {
+            [vec![chunk_stream, 0, 0, 0, 0, 0x40, 0, 20, 0, 0, 0, 0], vec![0; len]].concat()
+        };
+        let before = [vec![3; 1 + 2 * 1536], chunk_size.to_vec(), connect];
+        let lens = [16_000, 16_000, 16_000, 16_000, 64 * 1024 - 64_000];
+        before.into_iter().chain((4..).zip(lens).map(call)).collect()
     }
 
     #[test]
@@ -203,10 +211,10 @@ mod tests {
         let session = Session::new([0; RANDOM_LEN]);
         tunnels.open(ID, CLIENT, session, Duration::ZERO).expect("room");
         let send = |body: &[u8]| {
-            tunnels.exchange(Call::Send(Some(ID)), body, CLIENT, Duration::ZERO, &mut Unasked)
+            tunnels.exchange(Call::Send(Some(ID)), body, CLIENT, Duration::ZERO, &mut Accepts)
         };
-        let refused = pieces().take(8).find_map(|piece| {
-            let fed = alone.feed(&piece, &mut Unasked);
+        let refused = pieces().into_iter().find_map(|piece| {
+            let fed = alone.feed(&piece, &mut Accepts);
             assert!(matches!(fed, Ok(Progress::Open)), "{fed:?}");
             send(&piece).err()
         });
