@@ -74,9 +74,11 @@ impl Scene {
 
     fn open(&mut self, client: IpAddr) {
         let id = SessionId((self.opened.len() as u128).to_be_bytes());
+        let before = self.tunnels.count(self.now);
         match self.tunnels.open(id, client, Session::new([0; 1528]), self.now) {
             Ok(ended) => {
-                assert!(ended <= SESSIONS_MAX, "{ended}");
+                assert!(ended == 0 || before == SESSIONS_MAX, "there was room");
+                assert_eq!(self.tunnels.count(self.now), before - ended + 1);
                 self.opened.push((id, client));
             }
             Err(refusal) => assert!(matches!(refusal, Refusal::Full(_)), "{refusal:?}"),
