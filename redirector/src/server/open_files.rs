@@ -27,16 +27,37 @@ impl Room {
         let open_files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let open_files = usize::try_from(open_files).unwrap_or(usize::MAX);
         let client = &config.client;
-        let wanted = client.connections_max as usize;
-        let room = Self::within(open_files, wanted, client.splices_max as usize);
-        if room.connections < wanted {
-            tracing::warn!(
-                "client.connections_max is {wanted}, but this process may open {open_files} files, \
-                 which is room for {}; raise its limit of open files (LimitNOFILE)",
-                room.connections,
-            );
+        let room =
+            Self::within(open_files, client.connections_max as usize, client.splices_max as usize);
+        for fault in room.falls_short(config, open_files) {
+            tracing::warn!("{fault}");
         }
         room
+    }
+
+    /// What there is less of than configured. Who splices nothing need not know about splices.
+    fn falls_short(self, config: &Config, open_files: usize) -> Vec<String> {
+        let client = &config.client;
+        let (connections_max, splices_max) = (client.connections_max, client.splices_max);
+        let splices = client.rtmp_app.iter().any(|app| app.mode == "splice");
+        let mut faults = Vec::new();
+        if self.connections < connections_max as usize {
+            faults.push(format!(
+                "client.connections_max is {connections_max}, but this process may open \
+                 {open_files} files, which is room for {}; raise its limit of open files \
+                 (LimitNOFILE)",
+                self.connections
+            ));
+        }
+        if splices && self.splices < splices_max as usize {
+            faults.push(format!(
+                "client.splices_max is {splices_max}, but half of the connections and an eighth of \
+                 {open_files} open files are room for {}; raise client.connections_max and the \
+                 limit of open files (LimitNOFILE)",
+                self.splices
+            ));
+        }
+        faults
     }
 
     /// Three quarters of the files for connections and an eighth for their splices. Since a splice
@@ -66,6 +87,20 @@ mod tests {
             assert!(taken <= (open_files - open_files / 8).max(1), "{taken} of {open_files}");
         }
         assert_eq!(Room::within(1_024, 20_000, 1_000), Room { connections: 768, splices: 128 });
+    }
+
+    #[test]
+    fn what_falls_short_is_said_where_it_matters() {
+        let said = |toml: &str, open_files| {
+            let config: Config = toml::from_str(toml).expect("a configuration");
+            Room::within(open_files, 20_000, 1_000).falls_short(&config, open_files)
+        };
+        let splicing = "[[client.rtmp_app]]\nmode = \"splice\"\n";
+        assert!(said(splicing, 1 << 20).is_empty());
+        assert!(matches!(&said("", 4_096)[..], [one] if one.contains("client.connections_max")));
+        let both = said(splicing, 4_096);
+        assert!(both.len() == 2 && both[1].contains("client.splices_max"), "{both:?}");
+        assert!(both.iter().all(|fault| fault.contains("4096")), "{both:?}");
     }
 
     #[test]

@@ -14,7 +14,12 @@ use super::{
     assemble::{admin_settings, gate_rules},
     bad,
 };
-use crate::{config::Config, front::Tls, gate::Rules as GateRules, telemetry};
+use crate::{
+    config::{Config, networks},
+    front::Tls,
+    gate::Rules as GateRules,
+    telemetry,
+};
 
 /// The file with the fleet's keys.
 #[derive(Debug, Clone)]
@@ -76,8 +81,20 @@ impl Checked {
         if ring.is_weak() {
             notes.push("a text key can be guessed from one captured datagram; replace it".into());
         }
+        if trusts_everybody(&config.client.trusted_proxies)? {
+            notes.push(
+                "client.trusted_proxies holds every address, so any client may say that it is \
+                 another; list the proxies' own addresses"
+                    .into(),
+            );
+        }
         Ok(Self { ring, rules, tls, notes })
     }
+}
+
+fn trusts_everybody(proxies: &[String]) -> Result<bool, StartError> {
+    let networks = networks("client.trusted_proxies", proxies).map_err(bad)?;
+    Ok(networks.iter().any(|network| network.prefix_len() == 0))
 }
 
 /// Everything that SIGHUP reads again. What cannot be read stays as it was.

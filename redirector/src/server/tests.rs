@@ -1,16 +1,36 @@
 use std::{fs, os::unix::fs::PermissionsExt};
 
+use tempfile::TempDir;
+
 use super::*;
 
-#[test]
-fn a_check_sees_every_file_and_text_that_a_start_would_trip_over() {
+/// A configuration that a check has nothing to say about, while the folder with its key stands.
+fn sound() -> (Config, TempDir) {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let keys_file = dir.path().join("keys");
     fs::write(&keys_file, "ehb1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8\n").expect("written");
     fs::set_permissions(&keys_file, fs::Permissions::from_mode(0o600)).expect("mode set");
     let mut sound = Config::default();
     sound.heartbeat.keys_file = keys_file.display().to_string();
-    assert!(Server::check(&sound).is_ok());
+    assert_eq!(Server::check(&sound).expect("all is well"), [""; 0]);
+    (sound, dir)
+}
+
+#[test]
+fn proxies_that_are_everybody_are_remarked_upon() {
+    let (sound, _dir) = sound();
+    for (proxies, remarked) in [("10.0.0.0/8", false), ("0.0.0.0/0", true), ("::/0", true)] {
+        let mut config = sound.clone();
+        config.client.trusted_proxies = vec!["192.0.2.1".into(), proxies.into()];
+        let notes = Server::check(&config).expect("it is allowed");
+        let named = notes.iter().any(|note| note.contains("client.trusted_proxies"));
+        assert_eq!(named, remarked, "{proxies}: {notes:?}");
+    }
+}
+
+#[test]
+fn a_check_sees_every_file_and_text_that_a_start_would_trip_over() {
+    let (sound, _dir) = sound();
     type Fault = (&'static str, fn(&mut Config));
     let faults: [Fault; 6] = [
         ("heartbeat.allowed_redirect_hosts", |config| {
