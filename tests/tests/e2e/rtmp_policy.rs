@@ -46,7 +46,12 @@ fn a_client_that_comes_back_for_ever_is_given_no_more_redirects() {
     assert!((5..40).contains(&led), "{led} of 40 were redirected");
     assert_eq!(answers("rtmp_redirect"), led as f64);
     assert_eq!(answers("loop_guard"), (40 - led) as f64);
+    // A tunnel is no way around it.
+    let tunnelled = url(&scene.redirector, "rtmpt", "live");
+    let led = (0..10).filter(|_| rejected(&tunnelled, None).redirect().is_ok()).count();
+    assert!(led < 10, "all 10 were redirected");
     // Another application, and another protocol, have nothing to do with it.
+    assert!(rejected(&url(&scene.redirector, "rtmp", "vod"), None).redirect().is_ok());
     assert_eq!(scene.redirector.get("/live/cam/playlist.m3u8").status, 302);
 }
 

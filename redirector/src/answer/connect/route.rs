@@ -100,10 +100,10 @@ impl Route<'_> {
         self.manner != Manner::Splice
     }
 
-    /// The application as the operator named it; `*` for all those without an entry.
+    /// The application on the edge. A client that goes round in circles asks for the same one.
     #[must_use]
     pub fn application(&self) -> &str {
-        &self.app.name
+        &self.path
     }
 
     /// Chooses an edge. The caller holds the snapshot's guard until this has returned.

@@ -234,9 +234,11 @@ fn what_came_through_a_tunnel_is_redirected_where_others_are_spliced() {
 }
 
 #[test]
-fn the_guards_key_is_the_operators_name_for_the_application() {
+fn the_guards_key_is_the_application_on_the_edge() {
     let rules = Rules::default();
-    for (app, expected) in [("redirect/live", "redirect"), ("live", "*"), ("vod/a", "*")] {
+    for (app, expected) in
+        [("redirect/live", "live"), ("live", "live"), ("live?n=1", "live"), ("vod/a", "vod/a")]
+    {
         assert_eq!(rules.route(&question(app, "")).expect("a route").application(), expected);
     }
 }
