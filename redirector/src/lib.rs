@@ -25,6 +25,7 @@ pub mod telemetry;
 
 mod error_body;
 mod network;
+mod shed;
 mod tasks;
 
 #[cfg(test)]

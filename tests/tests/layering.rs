@@ -20,8 +20,8 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// What modules of the redirector name of one another, on the way of a heartbeat and of a client.
 const REDIRECTOR_ARROWS: &[(&str, &[&str])] = &[
     ("answer", &["error_body", "figures", "front", "server_info"]),
-    ("clients", &["answer", "figures", "front", "network", "rtmp"]),
-    ("front", &["error_body", "figures", "network"]),
+    ("clients", &["answer", "figures", "front", "network", "rtmp", "shed"]),
+    ("front", &["error_body", "figures", "network", "shed"]),
     ("gate", &["figures"]),
     ("ingest", &["figures", "gate"]),
     ("ops", &["error_body", "front"]),
@@ -51,6 +51,7 @@ const PURE: &[&str] = &[
     "redirector/src/network",
     "redirector/src/rtmp",
     "redirector/src/server_info",
+    "redirector/src/shed",
 ];
 
 /// What a pure module never names: runtimes, stores, sockets, files, threads and clocks.

@@ -1,19 +1,18 @@
 //! How many connections each address holds.
 
 use std::{
-    collections::HashMap,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use crate::network::Network;
+use crate::network::{Network, PerNetwork};
 
 /// The connections of each address, while there is a limit to them.
 #[derive(Debug)]
 pub(super) struct Addresses {
     /// 0: no limit, and nothing is counted.
     max: usize,
-    open: Mutex<HashMap<Network, usize>>,
+    open: Mutex<PerNetwork>,
 }
 
 /// One connection of an address, while it lives.
@@ -32,25 +31,14 @@ impl Addresses {
         }
         let client = Network::from(peer);
         let mut open = self.lock();
-        let count = open.entry(client).or_default();
-        if *count >= self.max {
+        if open.count(client) >= self.max {
             return None;
         }
-        *count += 1;
+        open.enter(client);
         Some(Visit(Some((Arc::clone(self), client))))
     }
 
-    fn leave(&self, client: Network) {
-        let mut open = self.lock();
-        if let Some(count) = open.get_mut(&client) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&client);
-            }
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Network, usize>> {
+    fn lock(&self) -> MutexGuard<'_, PerNetwork> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -58,7 +46,7 @@ impl Addresses {
 impl Drop for Visit {
     fn drop(&mut self) {
         if let Some((addresses, client)) = &self.0 {
-            addresses.leave(*client);
+            addresses.lock().leave(*client);
         }
     }
 }

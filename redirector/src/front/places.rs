@@ -14,9 +14,7 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-/// A look at all connections frees this share of the places, so that a flood does not cause one
-/// look for each newcomer.
-const SHED_SHARE: usize = 64;
+use crate::shed::longest_waiting;
 
 /// What a seat holds besides the moment since which its connection waits.
 const SERVED: u64 = 0;
@@ -92,13 +90,8 @@ impl Places {
             let state = seat.state.load(Relaxed);
             (state != SERVED && state != SHED).then_some((state, *number))
         };
-        let mut waiting: Vec<_> = seats.taken.iter().filter_map(waiting_since).collect();
-        let batch = (self.max / SHED_SHARE).max(1);
-        if waiting.len() > batch {
-            waiting.select_nth_unstable(batch - 1);
-            waiting.truncate(batch);
-        }
-        for (since, number) in waiting {
+        let waiting = seats.taken.iter().filter_map(waiting_since).collect();
+        for (since, number) in longest_waiting(waiting, self.max) {
             // Who has been given an answer in this very moment stays.
             if seats.taken.get(&number).is_some_and(|seat| self.move_on(seat, since, SHED)) {
                 seats.taken.remove(&number).inspect(|seat| seat.shed.notify_one());

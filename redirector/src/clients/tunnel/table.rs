@@ -3,7 +3,10 @@
 
 use std::{collections::HashMap, fmt, net::IpAddr, str::FromStr, time::Duration};
 
-use crate::network::Network;
+use crate::{
+    network::{Network, PerNetwork},
+    shed::longest_waiting,
+};
 
 /// A session that is not asked for so long is over.
 pub const SILENCE_MAX: Duration = Duration::from_secs(10);
@@ -11,14 +14,12 @@ pub const SILENCE_MAX: Duration = Duration::from_secs(10);
 pub const AGE_MAX: Duration = Duration::from_secs(60);
 /// The most sessions of one network: an IPv4 address or an IPv6 /64.
 pub const PER_NETWORK_MAX: usize = 64;
-/// Making room looks at every session, so it frees this share of the places at once.
-const SHED_SHARE: usize = 64;
 /// Sweeping looks at every session, so it rests in between.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 const ID_LEN: usize = 16;
 
 /// A session's id: 128 random bits, 32 hex digits in a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub [u8; ID_LEN]);
 
 impl fmt::Display for SessionId {
@@ -56,7 +57,7 @@ pub enum Full {
 #[derive(Debug)]
 pub struct Table<S> {
     sessions: HashMap<SessionId, Entry<S>>,
-    per_network: HashMap<Network, usize>,
+    per_network: PerNetwork,
     sessions_max: usize,
     swept_at: Duration,
 }
@@ -82,7 +83,7 @@ impl<S: Clone> Table<S> {
     pub fn new(sessions_max: usize) -> Self {
         Self {
             sessions: HashMap::new(),
-            per_network: HashMap::new(),
+            per_network: PerNetwork::default(),
             sessions_max,
             swept_at: Duration::ZERO,
         }
@@ -106,24 +107,20 @@ impl<S: Clone> Table<S> {
         if self.sessions_max == 0 || self.sessions.contains_key(&id) {
             return Err(Full::All);
         }
-        if self.per_network.get(&network).is_some_and(|count| *count >= PER_NETWORK_MAX) {
+        if self.per_network.count(network) >= PER_NETWORK_MAX {
             return Err(Full::Network);
         }
         let is_full = self.sessions.len() >= self.sessions_max;
         let ended = if is_full { self.end_the_idlest() } else { 0 };
-        *self.per_network.entry(network).or_default() += 1;
+        self.per_network.enter(network);
         self.sessions.insert(id, Entry { client, opened_at: now, asked_at: now, session });
         Ok(ended)
     }
 
     fn end_the_idlest(&mut self) -> usize {
         let asked_at = |(id, entry): (&SessionId, &Entry<S>)| (entry.asked_at, *id);
-        let mut idlest: Vec<_> = self.sessions.iter().map(asked_at).collect();
-        let batch = (self.sessions_max / SHED_SHARE).max(1);
-        if idlest.len() > batch {
-            idlest.select_nth_unstable_by_key(batch - 1, |(asked_at, _)| *asked_at);
-            idlest.truncate(batch);
-        }
+        let idlest =
+            longest_waiting(self.sessions.iter().map(asked_at).collect(), self.sessions_max);
         idlest.iter().for_each(|(_, id)| self.close(*id));
         idlest.len()
     }
@@ -143,7 +140,7 @@ impl<S: Clone> Table<S> {
     /// Forgets a session.
     pub fn close(&mut self, id: SessionId) {
         if let Some(entry) = self.sessions.remove(&id) {
-            leave(&mut self.per_network, entry.client.into());
+            self.per_network.leave(entry.client.into());
         }
     }
 
@@ -162,7 +159,7 @@ impl<S: Clone> Table<S> {
         self.sessions.retain(|_, entry| {
             let over = entry.is_over(now);
             if over {
-                leave(per_network, entry.client.into());
+                per_network.leave(entry.client.into());
             }
             !over
         });
@@ -174,18 +171,10 @@ impl<S: Clone> Table<S> {
     }
 }
 
-fn leave(per_network: &mut HashMap<Network, usize>, network: Network) {
-    if let Some(count) = per_network.get_mut(&network) {
-        *count = count.saturating_sub(1);
-        if *count == 0 {
-            per_network.remove(&network);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::shed::SHARE;
 
     const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
     const OTHER: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
@@ -252,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_newcomer_takes_the_places_of_those_nobody_has_asked_for_longest() {
-        let max = 2 * SHED_SHARE as u32;
+        let max = 2 * SHARE as u32;
         let mut table = Table::new(max as usize);
         let other = |n: u32| IpAddr::from([198, 51, 100, (n % 8) as u8]);
         for n in 0..max {
@@ -263,8 +252,11 @@ mod tests {
         assert_eq!(table.count(at(7)), max as usize - 1, "one place is left for the next");
         assert_eq!(table.find(id(0), other(0), at(7)), Some(0));
         assert_eq!(table.find(id(1_000), CLIENT, at(7)), Some(1_000));
-        let all: usize = table.per_network.values().sum();
-        assert_eq!(all, table.sessions.len(), "their networks have room again");
+        assert_eq!(
+            table.per_network.total(),
+            table.sessions.len(),
+            "their networks have room again"
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@ use std::time::Duration;
 use tokio::time::advance;
 
 use super::*;
+use crate::shed::SHARE;
 
 /// Whether a connection's place has been taken away.
 fn is_shed(taken: &Taken) -> bool {
@@ -74,7 +75,7 @@ async fn who_was_shed_stays_shed_and_is_counted_once() {
 
 #[tokio::test(start_paused = true)]
 async fn one_look_frees_a_share_of_the_places() {
-    let (places, taken) = full(4 * SHED_SHARE).await;
+    let (places, taken) = full(4 * SHARE).await;
     let _newest = places.take().expect("a place");
     assert_eq!(taken.iter().filter(|taken| is_shed(taken)).count(), 4);
     assert!(taken[..4].iter().all(is_shed), "the longest waiting ones");
