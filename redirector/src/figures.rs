@@ -57,6 +57,34 @@ macro_rules! labels {
 }
 pub(crate) use labels;
 
+/// How many of something are open now.
+#[derive(Debug, Default)]
+pub struct OpenNow(AtomicU64);
+
+/// Something that counts as open while it lives.
+#[derive(Debug)]
+pub struct Open<'a>(&'a AtomicU64);
+
+impl OpenNow {
+    /// Counts one more for as long as what is returned lives.
+    pub fn open(&self) -> Open<'_> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Open(&self.0)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// One counter for each value of a label.
 #[derive(Debug)]
 pub struct Counters<K> {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::{
     answer::connect::ConnectKind,
-    figures::{Counters, labels},
+    figures::{Counters, Open, OpenNow, labels},
     rtmp::RtmpReject,
 };
 
@@ -66,7 +66,7 @@ pub struct RtmpFigures {
     /// Connections that were spliced.
     pub splices: AtomicU64,
     /// Spliced connections open now.
-    pub splices_open: AtomicU64,
+    pub splices_open: OpenNow,
     /// Bytes from edges to spliced clients.
     pub bytes_to_clients: AtomicU64,
     /// Bytes from spliced clients to edges.
@@ -80,19 +80,9 @@ impl RtmpFigures {
     }
 
     /// Counts a splice, and counts it as open while it lives.
-    pub(super) fn open_splice(&self) -> OpenSplice<'_> {
+    pub(super) fn open_splice(&self) -> Open<'_> {
         self.splices.fetch_add(1, Relaxed);
-        self.splices_open.fetch_add(1, Relaxed);
-        OpenSplice(&self.splices_open)
-    }
-}
-
-/// A splice that is open.
-pub(super) struct OpenSplice<'a>(&'a AtomicU64);
-
-impl Drop for OpenSplice<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
+        self.splices_open.open()
     }
 }
 

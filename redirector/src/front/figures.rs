@@ -1,11 +1,9 @@
 //! How many connections a front has taken and what became of them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use tidegate_proto::edge::Scheme;
 
 use super::guard::HttpReject;
-use crate::figures::{Counters, labels};
+use crate::figures::{Counters, Open, OpenNow, labels};
 
 labels! {
     /// What became of a connection.
@@ -56,22 +54,12 @@ pub struct FrontFigures {
     events: Counters<Event>,
     protocols: Counters<Protocol>,
     refused: Counters<HttpReject>,
-    open: AtomicU64,
-}
-
-/// Counts one connection as open while it lives.
-pub(super) struct Open<'a>(&'a AtomicU64);
-
-impl Drop for Open<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+    open: OpenNow,
 }
 
 impl FrontFigures {
     pub(super) fn open(&self) -> Open<'_> {
-        self.open.fetch_add(1, Ordering::Relaxed);
-        Open(&self.open)
+        self.open.open()
     }
 
     pub(super) fn count(&self, event: Event) {
@@ -89,7 +77,7 @@ impl FrontFigures {
     /// Connections open now.
     #[must_use]
     pub fn open_now(&self) -> u64 {
-        self.open.load(Ordering::Relaxed)
+        self.open.get()
     }
 
     /// What became of connections.

@@ -192,7 +192,7 @@ pub const METRICS: &[Metric] = &[
         kind: Gauge,
         label: "",
         help: "Clients connected to an edge through this redirector now.",
-        read: |from, reading| reading.count(get(&from.clients.rtmp.splices_open)),
+        read: |from, reading| reading.count(from.clients.rtmp.splices_open.get()),
     },
     Metric {
         name: "tidegate_splice_failures_total",

@@ -76,7 +76,7 @@ async fn bytes_go_both_ways_and_the_edge_hears_its_own_url() {
     timeout(PATIENCE, both).await.expect("in time").expect("an open connection");
     assert_eq!(echoed, media);
     let figures = &site.clients.rtmp;
-    assert_eq!(figures.splices_open.load(Relaxed), 1);
+    assert_eq!(figures.splices_open.get(), 1);
     assert!(figures.bytes_to_clients.load(Relaxed) >= 300_000);
     assert!(figures.bytes_to_edges.load(Relaxed) >= 300_000);
     // The end is passed on, and comes back from the edge.
