@@ -85,7 +85,7 @@ impl Clients {
         // A drain waits for this guard, so it is held until the answer is made and no longer.
         let snapshot = self.published.load();
         let now = self.clock.now();
-        route.answer_without(tried, &self.rules, &snapshot.fleet, now, &mut rand::rng())
+        route.answer(tried, &self.rules, &snapshot.fleet, now, &mut rand::rng())
     }
 }
 

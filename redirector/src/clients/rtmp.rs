@@ -13,7 +13,7 @@ use tower::service_fn;
 use super::{Clients, figures::Lapse, judge::Client, splice::splice};
 use crate::{
     front::{Duplex, Place, RtmpConnection, RtmpService, linger},
-    rtmp::{Handover, Progress, RtmpReject, Session, Stage, rejection},
+    rtmp::{Handover, Progress, RANDOM_LEN, RtmpReject, Session, Stage, rejection},
 };
 
 /// For the whole handshake.
@@ -41,9 +41,14 @@ pub fn service(clients: Clients) -> RtmpService {
 
 /// A session that waits for its first byte.
 pub(super) fn new_session() -> Session {
-    let mut random = [0; 1528];
+    Session::new(handshake_random())
+}
+
+/// What fills a handshake, on either side of it.
+pub(super) fn handshake_random() -> [u8; RANDOM_LEN] {
+    let mut random = [0; RANDOM_LEN];
     rand::rng().fill_bytes(&mut random);
-    Session::new(random)
+    random
 }
 
 async fn serve(clients: &Clients, connection: RtmpConnection) {

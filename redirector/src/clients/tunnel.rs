@@ -148,12 +148,8 @@ async fn read<B: Buf>(body: impl Stream<Item = Result<B, warp::Error>>) -> Resul
         if read.len() + piece.remaining() > BODY_LEN_MAX {
             return Err(Lapse::TunnelBodyTooLong);
         }
-        while piece.has_remaining() {
-            let part = piece.chunk();
-            read.extend_from_slice(part);
-            let len = part.len();
-            piece.advance(len);
-        }
+        let len = piece.remaining();
+        read.extend_from_slice(&piece.copy_to_bytes(len));
     }
     Ok(read)
 }

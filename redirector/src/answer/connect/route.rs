@@ -106,19 +106,9 @@ impl Route<'_> {
         &self.path
     }
 
-    /// Chooses an edge. The caller holds the snapshot's guard until this has returned.
+    /// Chooses an edge that is not in `tried`, those that have failed this client. The caller holds
+    /// the snapshot's guard until this has returned.
     pub fn answer(
-        &self,
-        rules: &Rules,
-        fleet: &FleetView,
-        now: Now,
-        random: &mut impl Rng,
-    ) -> ConnectAnswer {
-        self.answer_without(&[], rules, fleet, now, random)
-    }
-
-    /// The same, for a client that the edges in `tried` have failed.
-    pub fn answer_without(
         &self,
         tried: &[EdgeId],
         rules: &Rules,

@@ -26,7 +26,9 @@ fn question<'a>(app: &'a str, tc_url: &'a str) -> ConnectQuestion<'a> {
 
 fn ask(question: &ConnectQuestion<'_>, rules: &Rules, fleet: &FleetView) -> ConnectAnswer {
     let random = &mut StdRng::seed_from_u64(1);
-    rules.route(question).map_or_else(|said| said, |route| route.answer(rules, fleet, NOW, random))
+    rules
+        .route(question)
+        .map_or_else(|said| said, |route| route.answer(&[], rules, fleet, NOW, random))
 }
 
 fn one(endpoints: &str) -> FleetView {

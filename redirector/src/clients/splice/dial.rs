@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use rand::Rng;
 use socket2::SockRef;
 use tidegate_control::{pick::Picked, snapshot::Published};
 use tidegate_proto::edge::Host;
@@ -17,7 +16,11 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{clients::figures::SpliceFault, front::keepalive, rtmp::Dial};
+use crate::{
+    clients::{figures::SpliceFault, rtmp::handshake_random},
+    front::keepalive,
+    rtmp::Dial,
+};
 
 /// For the addresses of a name and a connection to one of them.
 const CONNECT_MAX: Duration = Duration::from_secs(3);
@@ -88,9 +91,7 @@ struct Edge<'a> {
 impl Edge<'_> {
     /// The handshake, then `opening`.
     async fn introduce(mut self, opening: &[u8]) -> Result<Dialled, SpliceFault> {
-        let mut random = [0; 1528];
-        rand::rng().fill_bytes(&mut random);
-        let mut dial = Dial::new(random);
+        let mut dial = Dial::new(handshake_random());
         self.begin(&dial.take_output()).await?;
         let said = self.shake_hands(&mut dial).await?;
         self.stream.write_all(&dial.take_output()).await.map_err(broken)?;
