@@ -18,12 +18,14 @@ use std::sync::{
 use tidegate_proto::admin;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use self::answers::Answers;
 pub use self::writer::Running;
 use crate::{
     clock::Clock,
     order::{Refused, Request},
-    registry::{Patience, Report},
-    snapshot::{Published, Retired},
+    publish::{Published, Retired},
+    registry::{Patience, Registry, Report},
+    selection::{Planner, Selection},
     store::{AuditRow, Memory, Store},
 };
 
@@ -83,6 +85,7 @@ impl Fleet {
     /// returns. `redirector` is this process's name in audit records.
     pub fn start(
         patience: Patience,
+        selection: Selection,
         memory: &Memory,
         store: Box<dyn Store>,
         clock: Clock,
@@ -102,10 +105,14 @@ impl Fleet {
             audits,
             changes,
         };
+        let begin = writer::Beginning {
+            registry: Registry::restore(patience, memory, clock.now()),
+            planner: Planner::new(Arc::new(selection)),
+            answers: Answers::restore(memory.requests.clone()),
+        };
         let inbox = writer::Inbox { calls: calls_in, reports: reports_in, audits: audits_in };
         let outlets = writer::Outlets { published, figures, changed };
-        let running =
-            writer::start(patience, memory, store, clock, redirector.to_owned(), inbox, outlets);
+        let running = writer::start(begin, store, clock, redirector.to_owned(), inbox, outlets);
         (fleet, running)
     }
 

@@ -2,7 +2,8 @@
 //!
 //! In the order of a heartbeat's way: a report enters the [`fleet`] task, the only writer; the pure
 //! [`registry`] decides what it means; the [`store`] remembers it; an immutable [`snapshot`] shows
-//! it to every reader; [`pick`] chooses an edge from that. The operator enters through [`admin`],
+//! it to every reader, [`selection`] prepares the choice, and both are [`publish`]ed together;
+//! [`pick`] chooses an edge from that. The operator enters through [`admin`],
 //! whose [`order`]s go to the same writer. Decisions never read a [`clock`]: they are told the time.
 
 pub mod admin;
@@ -13,7 +14,9 @@ pub mod json;
 pub mod message;
 pub mod order;
 pub mod pick;
+pub mod publish;
 pub mod registry;
 pub mod resolve;
+pub mod selection;
 pub mod snapshot;
 pub mod store;

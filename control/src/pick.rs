@@ -9,7 +9,10 @@ use std::{collections::HashSet, net::IpAddr, sync::Arc, time::Duration};
 use rand::{Rng, RngExt};
 use tidegate_proto::edge::{EdgeId, Host, Scheme};
 
-use crate::snapshot::{EdgeView, FleetView, Mode};
+use crate::{
+    publish::Snapshot,
+    snapshot::{EdgeView, FleetView, Mode},
+};
 
 /// Stands in for a capacity that nobody in the fleet knows.
 const NOMINAL_VIEWERS: f64 = 4_000.0;
@@ -30,6 +33,30 @@ pub struct Wanted<'a> {
     pub own: &'a HashSet<(IpAddr, u16)>,
     /// Edges that have failed this client already.
     pub tried: &'a [EdgeId],
+    /// What it asks for, see [`stream_of`](crate::selection::stream_of): an HTTP path, or an RTMP
+    /// application with the stream where that is known; empty: unknown.
+    pub path: &'a str,
+    /// Who asks, behind the proxies that are believed; `None`: unknown, or of no zone.
+    pub client: Option<IpAddr>,
+    /// Whether an edge above `overflow_at` is not to be chosen, because another place can serve.
+    pub has_overflow: bool,
+}
+
+impl<'a> Wanted<'a> {
+    /// A client of whom nothing more is known than what it speaks and where it reached us.
+    #[must_use]
+    pub fn new(scheme: Option<Scheme>, port: u16, own: &'a HashSet<(IpAddr, u16)>) -> Self {
+        Self {
+            scheme,
+            port,
+            port_override: None,
+            own,
+            tried: &[],
+            path: "",
+            client: None,
+            has_overflow: false,
+        }
+    }
 }
 
 /// An edge and how to reach it.
@@ -54,12 +81,22 @@ pub enum NoEdge {
     NoneHealthy,
     /// Healthy edges exist, but none serves what the client needs.
     NoEndpoint,
+    /// Edges could serve the client, but none carries the labels demanded.
+    NoLabel,
+    /// Every edge that could serve is full, and another place can serve.
+    Full,
 }
 
 impl NoEdge {
     /// Every reason, in the order of the enum.
-    pub const ALL: [Self; 4] =
-        [Self::EmptyFleet, Self::AllDrained, Self::NoneHealthy, Self::NoEndpoint];
+    pub const ALL: [Self; 6] = [
+        Self::EmptyFleet,
+        Self::AllDrained,
+        Self::NoneHealthy,
+        Self::NoEndpoint,
+        Self::NoLabel,
+        Self::Full,
+    ];
 
     /// The reason code.
     #[must_use]
@@ -69,6 +106,8 @@ impl NoEdge {
             Self::AllDrained => "all_drained",
             Self::NoneHealthy => "none_healthy",
             Self::NoEndpoint => "no_endpoint",
+            Self::NoLabel => "no_label",
+            Self::Full => "full",
         }
     }
 }
@@ -76,11 +115,12 @@ impl NoEdge {
 /// Chooses an edge and counts the redirect. The caller holds the snapshot's guard until its answer
 /// is made.
 pub fn pick(
-    fleet: &FleetView,
+    snapshot: &Snapshot,
     wanted: &Wanted<'_>,
     now: Duration,
     random: &mut impl Rng,
 ) -> Result<Picked, NoEdge> {
+    let fleet = &*snapshot.fleet;
     // Only a drain given since the draw can make a round fail, so rounds are few; the bound keeps
     // the loop honest.
     for _ in 0..=fleet.eligible.len() + fleet.fallback.len() {
@@ -96,12 +136,13 @@ pub fn pick(
 /// Up to `count` further edges for the same client, least loaded first. Counts nothing.
 #[must_use]
 pub fn alternates(
-    fleet: &FleetView,
+    snapshot: &Snapshot,
     wanted: &Wanted<'_>,
     now: Duration,
     picked: &Picked,
     count: usize,
 ) -> Vec<Picked> {
+    let fleet = &*snapshot.fleet;
     let mut others: Vec<_> = reachable(fleet, &fleet.eligible, wanted, now)
         .filter(|other| other.edge.id != picked.edge.id)
         .map(|other| (rank(fleet, other.edge), other))

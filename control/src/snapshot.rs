@@ -1,20 +1,15 @@
-//! The fleet as readers see it: immutable, published whole, loaded without a lock.
-//!
-//! A drain must hold the moment it is answered, so each edge also has a [`Cell`] that outlives
-//! snapshots: every pick re-checks its flag after drawing. What remains are picks that had checked
-//! just before; each of them still holds the [`Snapshot`] it loaded, so the drain publishes a new
-//! one and waits until the old ones are no longer held ([`Retired`]).
+//! The fleet as readers see it: immutable, shown whole. What changes faster than it is shown stands
+//! in a [`Cell`] for each edge, which outlives its views.
 
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use arc_swap::{ArcSwap, Guard};
 use tidegate_proto::{
     edge::{Capacity, EdgeId, EdgeName, Endpoint, Host, Labels},
     heartbeat::Load,
@@ -154,6 +149,13 @@ pub struct EdgeView {
     pub handed_at_report: u64,
     /// When it was last heard, in Unix milliseconds; 0: never.
     pub last_heartbeat_unix_ms: u64,
+    /// When its last report was taken in, on the monotonic clock; for a remembered edge, when it was
+    /// remembered.
+    pub heard: Duration,
+    /// Reports taken in from the agent's present session; 0: none yet.
+    pub session_reports: u32,
+    /// How many redirectors its agent reports to; 0: unknown.
+    pub redirectors: u32,
     /// When it was first heard, in Unix milliseconds.
     pub first_heard_unix_ms: u64,
     /// Past this monotonic time it counts as silent, whatever the writer is doing.
@@ -222,7 +224,7 @@ pub struct Estimates {
 }
 
 /// The whole fleet at one moment.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct FleetView {
     /// Every edge, by name, then id.
     pub edges: Vec<Arc<EdgeView>>,
@@ -258,101 +260,5 @@ impl FleetView {
             *counts.entry(edge.liveness.as_str()).or_default() += 1;
         }
         counts
-    }
-}
-
-/// What one pick holds while it is under way. Never keep one across an await.
-#[derive(Debug)]
-pub struct Snapshot {
-    /// The fleet.
-    pub fleet: Arc<FleetView>,
-}
-
-/// Where the writer publishes and readers load.
-#[derive(Debug)]
-pub struct Published {
-    current: ArcSwap<Snapshot>,
-}
-
-impl Published {
-    /// Starts with an empty fleet.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::showing(Arc::default())
-    }
-
-    /// Starts with the given fleet.
-    #[must_use]
-    pub fn showing(fleet: Arc<FleetView>) -> Self {
-        Self { current: ArcSwap::from_pointee(Snapshot { fleet }) }
-    }
-
-    /// What a pick works on. A drain's answer waits for every guard that was out: drop it as soon
-    /// as the answer to the client is made.
-    pub fn load(&self) -> Guard<Arc<Snapshot>> {
-        self.current.load()
-    }
-
-    /// The fleet, for readers that take their time. It does not make drains wait.
-    #[must_use]
-    pub fn fleet(&self) -> Arc<FleetView> {
-        Arc::clone(&self.current.load().fleet)
-    }
-
-    /// Publishes a fleet; the writer alone calls it. Returns the snapshot that was current.
-    pub(crate) fn publish(&self, fleet: Arc<FleetView>) -> Weak<Snapshot> {
-        Arc::downgrade(&self.current.swap(Arc::new(Snapshot { fleet })))
-    }
-}
-
-impl Default for Published {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// Snapshots that are no longer current but may still be held by picks.
-#[derive(Debug, Clone, Default)]
-pub struct Retired(Vec<Weak<Snapshot>>);
-
-impl Retired {
-    /// Adds one, and drops those that nobody holds.
-    pub(crate) fn push(&mut self, snapshot: Weak<Snapshot>) {
-        self.0.retain(|old| old.strong_count() > 0);
-        self.0.push(snapshot);
-    }
-
-    /// Whether every pick that began before these were retired has ended.
-    #[must_use]
-    pub fn are_released(&self) -> bool {
-        self.0.iter().all(|old| old.strong_count() == 0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_held_snapshot_is_seen_until_it_is_dropped() {
-        let published = Published::new();
-        let mut retired = Retired::default();
-        let held = published.load();
-        retired.push(published.publish(Arc::default()));
-        retired.push(published.publish(Arc::default()));
-        assert!(!retired.are_released());
-        let later = published.load();
-        drop(held);
-        assert!(retired.are_released(), "a pick that began later is waited for");
-        drop(later);
-    }
-
-    #[test]
-    fn a_reader_of_the_fleet_is_not_waited_for() {
-        let published = Published::new();
-        let mut retired = Retired::default();
-        let _fleet = published.fleet();
-        retired.push(published.publish(Arc::default()));
-        assert!(retired.are_released());
     }
 }

@@ -16,6 +16,7 @@ pub mod program;
 pub mod seal;
 pub mod secret_file;
 pub mod settings;
+pub mod stream;
 pub mod window;
 
 mod generated;

@@ -25,8 +25,8 @@ use ::http::{
 use rand::Rng;
 use tidegate_control::{
     clock::Now,
-    pick::{NoEdge, Picked, pick},
-    snapshot::FleetView,
+    pick::{NoEdge, Picked, Wanted, pick},
+    publish::Snapshot,
 };
 use tidegate_proto::edge::{Host, Scheme};
 
@@ -78,7 +78,7 @@ pub struct Answer {
 pub fn answer(
     question: &Question<'_>,
     rules: &Rules,
-    fleet: &FleetView,
+    snapshot: &Snapshot,
     now: Now,
     random: &mut impl Rng,
 ) -> Answer {
@@ -90,7 +90,7 @@ pub fn answer(
     }
     let form = loadbalancer::Form::of(question, rules);
     if form == Some(loadbalancer::Form::ServerInfo) {
-        return loadbalancer::server_info(fleet, now);
+        return loadbalancer::server_info(&snapshot.fleet, now);
     }
     if rules.ignores(question.client) {
         return refusal(
@@ -102,10 +102,10 @@ pub fn answer(
     }
     match form {
         Some(loadbalancer::Form::Json) => {
-            loadbalancer::json(question, rules, fleet, now.monotonic, random)
+            loadbalancer::json(question, rules, snapshot, now.monotonic, random)
         }
-        Some(_) => loadbalancer::host(question, rules, fleet, now.monotonic, random),
-        None => redirect(question, rules, fleet, now, random),
+        Some(_) => loadbalancer::host(question, rules, snapshot, now.monotonic, random),
+        None => redirect(question, rules, snapshot, now, random),
     }
 }
 
@@ -134,7 +134,7 @@ pub fn accepts_only_json<'a>(lines: impl Iterator<Item = &'a str>) -> bool {
 fn redirect(
     question: &Question<'_>,
     rules: &Rules,
-    fleet: &FleetView,
+    snapshot: &Snapshot,
     now: Now,
     random: &mut impl Rng,
 ) -> Answer {
@@ -142,8 +142,11 @@ fn redirect(
     let Ok(target) = target::on_the_edge(question.target) else {
         return not_sendable("what follows /redirect must be a path that can stand by itself");
     };
-    let wanted = rules.wanted(Some(question.scheme), question.port);
-    match pick(fleet, &wanted, now.monotonic, random) {
+    let wanted = Wanted {
+        path: &target,
+        ..rules.wanted(Some(question.scheme), question.port, question.client)
+    };
+    match pick(snapshot, &wanted, now.monotonic, random) {
         Ok(picked) => redirect_to(&picked, question.method, &target),
         Err(reason) => no_edge(reason),
     }
@@ -200,6 +203,8 @@ fn no_edge_text(reason: NoEdge) -> &'static str {
         NoEdge::AllDrained => "every edge is drained or paused",
         NoEdge::NoneHealthy => "no edge is healthy",
         NoEdge::NoEndpoint => "no healthy edge serves what was asked for",
+        NoEdge::NoLabel => "no healthy edge carries the labels that this path demands",
+        NoEdge::Full => "every edge is full",
     }
 }
 

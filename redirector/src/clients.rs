@@ -11,7 +11,7 @@ pub mod tunnel;
 
 use std::sync::Arc;
 
-use tidegate_control::{clock::Clock, snapshot::Published};
+use tidegate_control::{clock::Clock, publish::Published};
 
 use self::{
     figures::RtmpFigures, loop_guard::LoopGuard, splice::Splices, tunnel::exchange::Tunnels,

@@ -267,8 +267,14 @@ async fn open_fleet(
         tracing::warn!("{note}");
     }
     gate.resume(&opened.memory.beats, clock.now());
-    let (fleet, writer) =
-        Fleet::start(config.patience(), &opened.memory, opened.store, clock, &redirector_name());
+    let (fleet, writer) = Fleet::start(
+        config.patience(),
+        config.selection(),
+        &opened.memory,
+        opened.store,
+        clock,
+        &redirector_name(),
+    );
     if let Some(degraded) = &opened.degraded {
         tracing::error!("{degraded}");
         fleet.figures().store_failed.store(true, Relaxed);

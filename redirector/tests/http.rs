@@ -9,10 +9,7 @@ mod site;
 use std::sync::Arc;
 
 use site::{Reply, Site};
-use tidegate_control::{
-    clock::Clock,
-    snapshot::{FleetView, Published},
-};
+use tidegate_control::{clock::Clock, publish::Published, snapshot::FleetView};
 use tidegate_redirector::{
     answer::Rules,
     clients::{Clients, RtmpLimits, http},

@@ -13,8 +13,9 @@ use crate::{
     fleet::{Call, Figures, Fleet},
     message::edge_message,
     order::{Order, Refused, Verb},
+    publish::{Published, Retired, Snapshot},
     resolve::resolve,
-    snapshot::{AdminState, Cell, EdgeView, FleetView, Liveness, Published, Retired},
+    snapshot::{AdminState, Cell, EdgeView, FleetView, Liveness},
     store::AuditRow,
 };
 
@@ -36,6 +37,9 @@ pub(crate) fn edge(seed: u8, name: &str) -> EdgeView {
         load: Load::default(),
         handed_at_report: 0,
         last_heartbeat_unix_ms: 0,
+        heard: Duration::ZERO,
+        session_reports: 10,
+        redirectors: 1,
         first_heard_unix_ms: 0,
         fresh_until: Duration::MAX,
         lease: Duration::from_secs(8),
@@ -119,7 +123,8 @@ impl Obedient {
 
 impl Writer {
     fn publish(&self, fleet: FleetView) {
-        self.published.publish(Arc::new(fleet));
+        let snapshot = Snapshot::of(Arc::new(fleet), Arc::default(), Duration::ZERO);
+        self.published.publish(snapshot);
         self.changes.send_modify(|publication| *publication += 1);
     }
 

@@ -41,7 +41,14 @@ impl<F: FnMut() -> Result<(), StoreError> + Send> Store for OnCommit<F> {
 
 fn start(store: impl Store + 'static) -> (Fleet, Running) {
     let memory = Memory::default();
-    Fleet::start(Patience::default(), &memory, Box::new(store), Clock::start(), "test")
+    Fleet::start(
+        Patience::default(),
+        Selection::default(),
+        &memory,
+        Box::new(store),
+        Clock::start(),
+        "test",
+    )
 }
 
 fn report(n: u8, sequence: u64) -> Report {
@@ -94,17 +101,11 @@ async fn after_a_drain_is_answered_no_pick_yields_the_edge() {
                 (Arc::clone(&answered), Arc::clone(&broken), Arc::clone(&done));
             std::thread::spawn(move || {
                 let own = std::collections::HashSet::new();
-                let wanted = Wanted {
-                    scheme: Some(Scheme::Http),
-                    port: 1,
-                    port_override: None,
-                    own: &own,
-                    tried: &[],
-                };
+                let wanted = Wanted::new(Some(Scheme::Http), 1, &own);
                 let mut random = SmallRng::seed_from_u64(seed);
                 while !stop.load(Ordering::SeqCst) {
                     let snapshot = fleet.published().load();
-                    let picked = pick(&snapshot.fleet, &wanted, Duration::ZERO, &mut random);
+                    let picked = pick(&snapshot, &wanted, Duration::ZERO, &mut random);
                     let before = answered.load(Ordering::SeqCst);
                     let is_drained_edge =
                         picked.is_ok_and(|picked| picked.edge.name.as_str() == "edge-1");
@@ -233,7 +234,14 @@ async fn a_stop_stores_what_was_reported_and_attempted_until_then() {
     let store = MemoryStore::default();
     let memory = Memory::default();
     let kept = Box::new(store.clone());
-    let (fleet, running) = Fleet::start(Patience::default(), &memory, kept, Clock::start(), "test");
+    let (fleet, running) = Fleet::start(
+        Patience::default(),
+        Selection::default(),
+        &memory,
+        kept,
+        Clock::start(),
+        "test",
+    );
     // The writer's task has no turn before the stop, so all of this waits in its queues.
     fleet.report(report(1, 41)).expect("there is room");
     fleet.report(Report { goodbye: true, ..report(1, 42) }).expect("there is room");

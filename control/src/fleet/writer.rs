@@ -22,9 +22,11 @@ use super::{
 use crate::{
     clock::{Clock, Now},
     order::{Refused, Request, Verb},
-    registry::{Patience, Plan, Registry, Report},
-    snapshot::{Mode, Published, Retired},
-    store::{AuditRow, Commit, Memory, OrderRow, Store, StoreError},
+    publish::{Published, Retired, Snapshot},
+    registry::{Plan, Registry, Report},
+    selection::Planner,
+    snapshot::Mode,
+    store::{AuditRow, Commit, OrderRow, Store, StoreError},
 };
 
 /// How often the writer looks whether there is something to publish or to store.
@@ -57,6 +59,13 @@ pub(super) struct Outlets {
     pub(super) published: Arc<Published>,
     pub(super) figures: Arc<Figures>,
     pub(super) changed: watch::Sender<u64>,
+}
+
+/// What the writer begins with.
+pub(super) struct Beginning {
+    pub(super) registry: Registry,
+    pub(super) planner: Planner,
+    pub(super) answers: Answers,
 }
 
 /// The running writer. Dropping it without [`stop`](Self::stop) loses up to 15 s of heartbeats,
@@ -92,6 +101,7 @@ struct Entry {
 
 struct Writer {
     registry: Registry,
+    planner: Planner,
     answers: Answers,
     clock: Clock,
     redirector: String,
@@ -110,8 +120,7 @@ struct Writer {
 }
 
 pub(super) fn start(
-    patience: Patience,
-    memory: &Memory,
+    begin: Beginning,
     store: Box<dyn Store>,
     clock: Clock,
     redirector: String,
@@ -120,8 +129,9 @@ pub(super) fn start(
 ) -> Running {
     let now = clock.now();
     let mut writer = Writer {
-        registry: Registry::restore(patience, memory, now),
-        answers: Answers::restore(memory.requests.clone()),
+        registry: begin.registry,
+        planner: begin.planner,
+        answers: begin.answers,
         clock,
         redirector,
         keeper: Keeper::start(store, Arc::clone(&outlets.figures)),
@@ -201,7 +211,8 @@ impl Writer {
             announce(self.mode);
         }
         let publication = fleet.publication;
-        self.retired.push(self.outlets.published.publish(fleet));
+        let table = Arc::new(self.planner.plan(&fleet, now.monotonic));
+        self.retired.push(self.outlets.published.publish(Snapshot { fleet, table }));
         self.outlets.changed.send_replace(publication);
         let done = self.clock.now().monotonic;
         let rest = (done - now.monotonic) * PUBLISH_REST;

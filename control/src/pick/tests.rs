@@ -28,14 +28,18 @@ fn fleet(edges: Vec<EdgeView>) -> FleetView {
     }
 }
 
+fn snapshot(fleet: &FleetView) -> Snapshot {
+    Snapshot::of(Arc::new(fleet.clone()), Arc::default(), Duration::ZERO)
+}
+
 fn picks(fleet: &FleetView, count: usize) -> HashMap<u8, usize> {
     let own = HashSet::new();
-    let wanted =
-        Wanted { scheme: Some(Scheme::Http), port: 80, port_override: None, own: &own, tried: &[] };
+    let wanted = Wanted::new(Some(Scheme::Http), 80, &own);
     let mut random = SmallRng::seed_from_u64(7);
     let mut counts = HashMap::new();
     for _ in 0..count {
-        let picked = pick(fleet, &wanted, Duration::ZERO, &mut random).expect("there is an edge");
+        let picked =
+            pick(&snapshot(fleet), &wanted, Duration::ZERO, &mut random).expect("there is an edge");
         *counts.entry(picked.edge.id.0[0]).or_default() += 1;
     }
     counts
@@ -74,14 +78,15 @@ fn an_edge_that_failed_the_client_is_not_picked_again() {
     let fleet = fleet(vec![viewers(1, 0), viewers(2, 50), viewers(3, 90)]);
     let mut tried = Vec::new();
     for n in 1..=3 {
-        let wanted =
-            Wanted { scheme: None, port: 80, port_override: None, own: &own, tried: &tried };
-        let picked = pick(&fleet, &wanted, Duration::ZERO, &mut random).expect("one is left");
+        let wanted = Wanted { tried: &tried, ..Wanted::new(None, 80, &own) };
+        let picked =
+            pick(&snapshot(&fleet), &wanted, Duration::ZERO, &mut random).expect("one is left");
         assert_eq!(picked.edge.id.0[0], n);
         tried.push(picked.edge.id);
     }
-    let wanted = Wanted { scheme: None, port: 80, port_override: None, own: &own, tried: &tried };
-    let none = pick(&fleet, &wanted, Duration::ZERO, &mut random).expect_err("all have failed");
+    let wanted = Wanted { tried: &tried, ..Wanted::new(None, 80, &own) };
+    let none =
+        pick(&snapshot(&fleet), &wanted, Duration::ZERO, &mut random).expect_err("all have failed");
     assert_eq!(none, NoEdge::NoEndpoint);
 }
 
@@ -91,10 +96,9 @@ fn ties_are_broken_at_random() {
         .map(|seed| {
             let fleet = fleet((1..=4).map(edge).collect());
             let own = HashSet::new();
-            let wanted =
-                Wanted { scheme: None, port: 80, port_override: None, own: &own, tried: &[] };
+            let wanted = Wanted::new(None, 80, &own);
             let mut random = SmallRng::seed_from_u64(seed);
-            pick(&fleet, &wanted, Duration::ZERO, &mut random).expect("one").edge.id.0[0]
+            pick(&snapshot(&fleet), &wanted, Duration::ZERO, &mut random).expect("one").edge.id.0[0]
         })
         .collect();
     assert_eq!(seen.len(), 4);
@@ -122,10 +126,10 @@ fn silence_is_compared_at_the_pick() {
     let stale = EdgeView { fresh_until: Duration::from_secs(1), ..edge(1) };
     let mut fleet = fleet(vec![stale]);
     let own = HashSet::new();
-    let wanted = Wanted { scheme: None, port: 80, port_override: None, own: &own, tried: &[] };
+    let wanted = Wanted::new(None, 80, &own);
     let mut random = SmallRng::seed_from_u64(1);
     let mut at = |fleet: &FleetView, secs| {
-        pick(fleet, &wanted, Duration::from_secs(secs), &mut random).map(|_| ())
+        pick(&snapshot(fleet), &wanted, Duration::from_secs(secs), &mut random).map(|_| ())
     };
     assert_eq!(at(&fleet, 1), Ok(()));
     assert_eq!(at(&fleet, 2), Err(NoEdge::NoneHealthy));
@@ -140,19 +144,20 @@ fn the_flag_holds_whatever_the_snapshot_says() {
     assert_eq!(picks(&fleet, 50), HashMap::from([(2, 50)]));
     fleet.edges[1].cell.set_drained(true);
     let own = HashSet::new();
-    let wanted = Wanted { scheme: None, port: 80, port_override: None, own: &own, tried: &[] };
+    let wanted = Wanted::new(None, 80, &own);
     let mut random = SmallRng::seed_from_u64(1);
-    let none = pick(&fleet, &wanted, Duration::ZERO, &mut random).err();
+    let none = pick(&snapshot(&fleet), &wanted, Duration::ZERO, &mut random).err();
     assert_eq!(none, Some(NoEdge::AllDrained));
 }
 
 fn reached(edge: EdgeView, scheme: Scheme, change: impl FnOnce(&mut Wanted<'_>)) -> Option<u16> {
     let own = HashSet::new();
-    let mut wanted =
-        Wanted { scheme: Some(scheme), port: 1935, port_override: None, own: &own, tried: &[] };
+    let mut wanted = Wanted::new(Some(scheme), 1935, &own);
     change(&mut wanted);
     let mut random = SmallRng::seed_from_u64(1);
-    pick(&fleet(vec![edge]), &wanted, Duration::ZERO, &mut random).ok().map(|picked| picked.port)
+    pick(&snapshot(&fleet(vec![edge])), &wanted, Duration::ZERO, &mut random)
+        .ok()
+        .map(|picked| picked.port)
 }
 
 #[test]
@@ -182,9 +187,8 @@ fn no_answer_leads_back_here() {
     let own = HashSet::from([("10.0.0.1".parse().expect("an address"), 1935)]);
     let mut random = SmallRng::seed_from_u64(1);
     let mut port = |port| {
-        let wanted =
-            Wanted { scheme: Some(Scheme::Http), port, port_override: None, own: &own, tried: &[] };
-        pick(&fleet(vec![edge(1)]), &wanted, Duration::ZERO, &mut random).map(|p| p.port)
+        let wanted = Wanted::new(Some(Scheme::Http), port, &own);
+        pick(&snapshot(&fleet(vec![edge(1)])), &wanted, Duration::ZERO, &mut random).map(|p| p.port)
     };
     assert_eq!(port(1935), Err(NoEdge::NoEndpoint));
     assert_eq!(port(80), Ok(80));

@@ -44,6 +44,10 @@ pub(super) struct Edge {
     pub(super) cell: Arc<Cell>,
     pub(super) handed_at_report: u64,
     pub(super) last_heard_unix_ms: u64,
+    /// Reports taken in from the present session.
+    pub(super) session_reports: u32,
+    /// How many redirectors the agent reports to; 0: unknown.
+    pub(super) redirectors: u32,
     /// The last view made, until something changes.
     pub(super) view: Option<Arc<EdgeView>>,
     state: Liveness,
@@ -75,6 +79,8 @@ impl Edge {
             cell: Arc::default(),
             handed_at_report: 0,
             last_heard_unix_ms: 0,
+            session_reports: 0,
+            redirectors: 0,
             view: None,
             state: Liveness::New,
             beats: 0,
@@ -108,6 +114,8 @@ impl Edge {
             cell: Arc::default(),
             handed_at_report: 0,
             last_heard_unix_ms: beat.map_or(0, |beat| beat.last_heard_unix_ms),
+            session_reports: 0,
+            redirectors: 0,
             view: None,
             state: match seen {
                 Seen::Alive | Seen::Withdrawn => Liveness::Unconfirmed,
@@ -169,7 +177,10 @@ impl Edge {
         let heartbeat = &report.heartbeat;
         if report.session != self.session {
             self.sequence = 0;
+            self.session_reports = 0;
         }
+        self.session_reports = self.session_reports.saturating_add(1);
+        self.redirectors = heartbeat.target_count;
         self.session = report.session;
         self.sequence = self.sequence.max(report.sequence);
         self.heard = now.monotonic;

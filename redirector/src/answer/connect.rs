@@ -13,7 +13,7 @@ use rand::Rng;
 use tidegate_control::{
     clock::Now,
     pick::{NoEdge, Picked, pick},
-    snapshot::FleetView,
+    publish::Snapshot,
 };
 use tidegate_proto::edge::Scheme;
 
@@ -122,12 +122,13 @@ pub struct SplicePlan {
 /// `unknown`. It counts as a redirect, as `/loadbalancer` does.
 pub fn host_for_call(
     rules: &Rules,
-    fleet: &FleetView,
+    snapshot: &Snapshot,
+    client: IpAddr,
     port: u16,
     now: Now,
     random: &mut impl Rng,
 ) -> (ConnectKind, String) {
-    match pick(fleet, &rules.wanted(None, port), now.monotonic, random) {
+    match pick(snapshot, &rules.wanted(None, port, client), now.monotonic, random) {
         Ok(picked) => (ConnectKind::Host, picked.edge.redirect_address.to_string()),
         Err(reason) => (ConnectKind::NoEdge(reason), "unknown".to_owned()),
     }

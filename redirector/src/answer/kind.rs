@@ -39,6 +39,8 @@ impl Label for Kind {
         Self::NoEdge(NoEdge::AllDrained),
         Self::NoEdge(NoEdge::NoneHealthy),
         Self::NoEdge(NoEdge::NoEndpoint),
+        Self::NoEdge(NoEdge::NoLabel),
+        Self::NoEdge(NoEdge::Full),
         Self::Ignored,
         Self::NotSendable,
     ];

@@ -8,6 +8,7 @@ use serde::Serialize;
 use tidegate_control::{
     clock::Now,
     pick::{NoEdge, Picked, alternates, pick},
+    publish::Snapshot,
     snapshot::FleetView,
 };
 
@@ -45,12 +46,12 @@ impl Form {
 pub(super) fn host(
     question: &Question<'_>,
     rules: &Rules,
-    fleet: &FleetView,
+    snapshot: &Snapshot,
     now: Duration,
     random: &mut impl Rng,
 ) -> Answer {
-    let wanted = rules.wanted(None, question.port);
-    let (kind, host) = match pick(fleet, &wanted, now, random) {
+    let wanted = rules.wanted(None, question.port, question.client);
+    let (kind, host) = match pick(snapshot, &wanted, now, random) {
         Ok(picked) => (Kind::Host, picked.edge.redirect_address.to_string()),
         Err(reason) => (Kind::NoEdge(reason), "unknown".to_owned()),
     };
@@ -72,20 +73,22 @@ struct Named<'a> {
 pub(super) fn json(
     question: &Question<'_>,
     rules: &Rules,
-    fleet: &FleetView,
+    snapshot: &Snapshot,
     now: Duration,
     random: &mut impl Rng,
 ) -> Answer {
-    let wanted = rules.wanted(Some(question.scheme), question.port);
-    let picked = pick(fleet, &wanted, now, random);
+    let wanted = rules.wanted(Some(question.scheme), question.port, question.client);
+    let picked = pick(snapshot, &wanted, now, random);
     // Each alternate is checked for a drain as it is ranked; the snapshot's guard covers the rest.
     let named = picked.map(|picked| {
-        let others = alternates(fleet, &wanted, now, &picked, ALTERNATES_MAX);
+        let others = alternates(snapshot, &wanted, now, &picked, ALTERNATES_MAX);
         name(&picked, Some(origin_of(&picked)), others.iter().map(origin_of).collect())
     });
     let named = match named {
-        Err(NoEdge::NoEndpoint) => pick(fleet, &rules.wanted(None, question.port), now, random)
-            .map(|picked| name(&picked, None, Vec::new())),
+        Err(NoEdge::NoEndpoint) => {
+            pick(snapshot, &rules.wanted(None, question.port, question.client), now, random)
+                .map(|picked| name(&picked, None, Vec::new()))
+        }
         other => other,
     };
     match named {

@@ -33,14 +33,13 @@ pub struct Rules {
 impl Rules {
     /// What an HTTP client needs of an edge. `scheme` `None`: any edge will do.
     #[must_use]
-    pub fn wanted(&self, scheme: Option<Scheme>, port: u16) -> Wanted<'_> {
+    pub fn wanted(&self, scheme: Option<Scheme>, port: u16, client: IpAddr) -> Wanted<'_> {
         let set = self.redirect_scheme.filter(|set| !is_rtmp(*set));
+        let scheme = scheme.map(|scheme| set.unwrap_or(scheme));
         Wanted {
-            scheme: scheme.map(|scheme| set.unwrap_or(scheme)),
-            port,
             port_override: self.redirect_port,
-            own: &self.own,
-            tried: &[],
+            client: Some(client),
+            ..Wanted::new(scheme, port, &self.own)
         }
     }
 
@@ -163,7 +162,11 @@ mod tests {
             (Some(Scheme::Rtmpts), Scheme::Http),
         ] {
             let rules = Rules { redirect_scheme: set, ..Rules::default() };
-            assert_eq!(rules.wanted(Some(Scheme::Http), 80).scheme, Some(expected), "{set:?}");
+            assert_eq!(
+                rules.wanted(Some(Scheme::Http), 80, IpAddr::from([192, 0, 2, 1])).scheme,
+                Some(expected),
+                "{set:?}"
+            );
         }
     }
 }

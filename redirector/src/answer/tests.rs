@@ -1,9 +1,9 @@
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::Value;
-use tidegate_control::snapshot::EdgeView;
+use tidegate_control::snapshot::{EdgeView, FleetView};
 
 use super::*;
 use crate::{
@@ -27,7 +27,12 @@ fn ask_with(method: &Method, target: &str, rules: &Rules, fleet: &FleetView) -> 
         scheme: Scheme::Http,
         port: 1935,
     };
-    answer(&question, rules, fleet, NOW, &mut StdRng::seed_from_u64(1))
+    answer(&question, rules, &snapshot(fleet), NOW, &mut StdRng::seed_from_u64(1))
+}
+
+/// What a pick holds of a fleet that is all there is to know.
+pub(in crate::answer) fn snapshot(fleet: &FleetView) -> Snapshot {
+    Snapshot::of(Arc::new(fleet.clone()), Arc::default(), Duration::ZERO)
 }
 
 fn header<'a>(answer: &'a Answer, name: &str) -> &'a str {

@@ -66,7 +66,7 @@ impl Clients {
         // A drain waits for this guard, so it is held until the answer is made and no longer.
         let snapshot = self.published.load();
         let now = self.clock.now();
-        let answer = answer(&question, &self.rules, &snapshot.fleet, now, &mut rand::rng());
+        let answer = answer(&question, &self.rules, &snapshot, now, &mut rand::rng());
         drop(snapshot);
         self.figures.count(answer.kind);
         answer

@@ -85,7 +85,7 @@ impl Clients {
         // A drain waits for this guard, so it is held until the answer is made and no longer.
         let snapshot = self.published.load();
         let now = self.clock.now();
-        route.answer(tried, &self.rules, &snapshot.fleet, now, &mut rand::rng())
+        route.answer(tried, &self.rules, &snapshot, now, &mut rand::rng())
     }
 }
 
@@ -110,7 +110,8 @@ impl Judge for Client<'_> {
         let Clients { published, rules, clock, rtmp, .. } = self.clients;
         let snapshot = published.load();
         let now = clock.now();
-        let (kind, host) = host_for_call(rules, &snapshot.fleet, self.port, now, &mut rand::rng());
+        let (kind, host) =
+            host_for_call(rules, &snapshot, self.address, self.port, now, &mut rand::rng());
         drop(snapshot);
         rtmp.answers.count(kind);
         host

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
-use tidegate_control::registry::Patience;
+use tidegate_control::{registry::Patience, selection::Selection};
 use tidegate_proto::{
     edge::{Invalid, Scheme},
     settings::SettingsError,
@@ -107,6 +107,15 @@ impl Config {
     /// `client.redirect_scheme`, for the clients of its family, HTTP or RTMP; `None`: the client's.
     pub fn redirect_scheme(&self) -> Result<Option<Scheme>, SettingsError> {
         scheme("client.redirect_scheme", &self.client.redirect_scheme)
+    }
+
+    /// How edges are chosen.
+    #[must_use]
+    pub fn selection(&self) -> Selection {
+        Selection {
+            policy: self.selection.policy.parse().unwrap_or_default(),
+            ..Selection::default()
+        }
     }
 
     /// How silence is judged.

@@ -12,10 +12,7 @@ mod tunnel;
 use std::{net::SocketAddr, sync::Arc};
 
 use player::Player;
-use tidegate_control::{
-    clock::Clock,
-    snapshot::{EdgeView, Published},
-};
+use tidegate_control::{clock::Clock, publish::Published, snapshot::EdgeView};
 use tidegate_redirector::{
     answer::{
         Rules,

@@ -226,8 +226,14 @@ async fn a_stop_ends_splices_at_once() {
 /// A fleet that obeys orders, its edges at these ports and the earlier ones less loaded.
 async fn fleet(ports: &[u16]) -> (Fleet, Running) {
     let store = Box::new(MemoryStore::default());
-    let (fleet, running) =
-        Fleet::start(Patience::default(), &Memory::default(), store, Clock::start(), "test");
+    let (fleet, running) = Fleet::start(
+        Patience::default(),
+        tidegate_control::selection::Selection::default(),
+        &Memory::default(),
+        store,
+        Clock::start(),
+        "test",
+    );
     for sequence in 1..=2 {
         for (n, port) in (1..).zip(ports) {
             fleet.report(report(n, *port, sequence)).expect("there is room");

@@ -5,7 +5,7 @@ mod sample;
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
-use tidegate_control::{clock::Clock, snapshot::Published};
+use tidegate_control::{clock::Clock, publish::Published};
 use tidegate_redirector::{
     answer::Rules,
     clients::{Clients, RtmpLimits, http as clients},

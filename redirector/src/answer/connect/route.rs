@@ -1,10 +1,12 @@
 //! From an application to an edge's URL.
 
+use std::net::IpAddr;
+
 use rand::Rng;
 use tidegate_control::{
     clock::Now,
     pick::{Picked, Wanted, pick},
-    snapshot::FleetView,
+    publish::Snapshot,
 };
 use tidegate_proto::edge::{EdgeId, Scheme};
 
@@ -36,6 +38,7 @@ pub struct Route<'a> {
     app: &'a App,
     manner: Manner,
     scheme: Scheme,
+    client: IpAddr,
     /// The port the client reached.
     port: u16,
     path: String,
@@ -69,6 +72,7 @@ impl Rules {
             app,
             manner,
             scheme,
+            client: question.client,
             port: question.port,
             path: app.on_the_edge(asked.path).to_owned(),
             query: asked.query.map(str::to_owned),
@@ -112,18 +116,18 @@ impl Route<'_> {
         &self,
         tried: &[EdgeId],
         rules: &Rules,
-        fleet: &FleetView,
+        snapshot: &Snapshot,
         now: Now,
         random: &mut impl Rng,
     ) -> ConnectAnswer {
         let wanted = Wanted {
-            scheme: Some(self.scheme),
-            port: self.port,
             port_override: self.app.redirect_port.or(rules.redirect_port),
-            own: &rules.own,
             tried,
+            path: &self.path,
+            client: Some(self.client),
+            ..Wanted::new(Some(self.scheme), self.port, &rules.own)
         };
-        match pick(fleet, &wanted, now.monotonic, random) {
+        match pick(snapshot, &wanted, now.monotonic, random) {
             Ok(picked) => self.lead_to(picked),
             Err(reason) => ConnectAnswer::NoEdge(reason),
         }

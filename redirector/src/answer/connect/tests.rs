@@ -4,21 +4,28 @@ use proptest::prelude::*;
 use rand::{SeedableRng, rngs::StdRng};
 use url::{Position, Url};
 
+use tidegate_control::snapshot::FleetView;
+
 use super::*;
 use crate::{
-    answer::apps::{App, Apps, Mode},
+    answer::{
+        apps::{App, Apps, Mode},
+        tests::snapshot,
+    },
     figures::Label,
     sample::{edge, fleet},
 };
 
 const NOW: Now = Now { monotonic: Duration::from_secs(10), unix_ms: 1_700_000_000_000 };
 
+const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
 fn question<'a>(app: &'a str, tc_url: &'a str) -> ConnectQuestion<'a> {
     ConnectQuestion {
         app,
         tc_url,
         reconnects: false,
-        client: IpAddr::from([192, 0, 2, 1]),
+        client: CLIENT,
         scheme: Scheme::Rtmp,
         port: 1935,
     }
@@ -28,7 +35,7 @@ fn ask(question: &ConnectQuestion<'_>, rules: &Rules, fleet: &FleetView) -> Conn
     let random = &mut StdRng::seed_from_u64(1);
     rules
         .route(question)
-        .map_or_else(|said| said, |route| route.answer(&[], rules, fleet, NOW, random))
+        .map_or_else(|said| said, |route| route.answer(&[], rules, &snapshot(fleet), NOW, random))
 }
 
 fn one(endpoints: &str) -> FleetView {
@@ -172,10 +179,17 @@ fn a_call_names_the_bare_host_and_counts() {
     let random = &mut StdRng::seed_from_u64(1);
     // As `/loadbalancer` does: whatever the edge serves.
     let fleet = fleet(vec![edge("edge-1", "2001:db8::7", "http:8080")]);
-    let answer = host_for_call(&Rules::default(), &fleet, 1935, NOW, random);
+    let answer = host_for_call(&Rules::default(), &snapshot(&fleet), CLIENT, 1935, NOW, random);
     assert_eq!(answer, (ConnectKind::Host, "2001:db8::7".to_owned()));
     assert_eq!(fleet.edges[0].cell.handed(), 1);
-    let answer = host_for_call(&Rules::default(), &FleetView::default(), 1935, NOW, random);
+    let answer = host_for_call(
+        &Rules::default(),
+        &snapshot(&FleetView::default()),
+        CLIENT,
+        1935,
+        NOW,
+        random,
+    );
     assert_eq!(answer, (ConnectKind::NoEdge(NoEdge::EmptyFleet), "unknown".to_owned()));
 }
 

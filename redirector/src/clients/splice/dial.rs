@@ -8,7 +8,7 @@ use std::{
 };
 
 use socket2::SockRef;
-use tidegate_control::{pick::Picked, snapshot::Published};
+use tidegate_control::{pick::Picked, publish::Published};
 use tidegate_proto::edge::Host;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

@@ -1,0 +1,22 @@
+//! How an edge is chosen, prepared so that a pick has little left to do. Pure: it is told the time.
+//!
+//! The [`Planner`] belongs to whoever publishes. A few times a second it looks at the fleet, at what
+//! was handed out and at what reports have confirmed, and makes a [`Table`] of it: what every edge
+//! carries by prediction, and for each kind of client the edges it can go to, ready to be drawn from.
+//! Between two tables picks count what they hand out in the edges' cells and nothing else.
+
+mod planner;
+mod policy;
+mod settings;
+mod stream;
+mod table;
+mod zones;
+
+pub use self::{
+    planner::Planner,
+    policy::{Policy, UnknownPolicy},
+    settings::{Rule, Selection},
+    stream::stream_of,
+    table::Table,
+    zones::{ZoneId, Zones},
+};
