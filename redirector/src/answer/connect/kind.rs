@@ -42,6 +42,8 @@ impl Label for ConnectKind {
         Self::NoEdge(NoEdge::AllDrained),
         Self::NoEdge(NoEdge::NoneHealthy),
         Self::NoEdge(NoEdge::NoEndpoint),
+        Self::NoEdge(NoEdge::NoLabel),
+        Self::NoEdge(NoEdge::Full),
         Self::Ignored,
         Self::UnknownApp,
         Self::NoApp,
