@@ -5,6 +5,7 @@
 //! carries by prediction, and for each kind of client the edges it can go to, ready to be drawn from.
 //! Between two tables picks count what they hand out in the edges' cells and nothing else.
 
+mod evidence;
 mod planner;
 mod policy;
 mod settings;
@@ -13,6 +14,7 @@ mod table;
 mod zones;
 
 pub use self::{
+    evidence::{Evidence, Vote},
     planner::Planner,
     policy::{Policy, UnknownPolicy},
     settings::{Rule, Selection},
