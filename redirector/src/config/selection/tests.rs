@@ -39,7 +39,7 @@ fn a_whole_number_out_of_its_range_is_refused() {
         ("landing_delay = \"31s\"", ["selection.landing_delay", "31s", "0s to 30s"]),
         ("redirectors = -1", ["redirectors", "-1", "u32"]),
         ("stream_share_from = -1", ["stream_share_from", "-1", "u32"]),
-        ("landing_delay = \"soon\"", ["landing_delay", "soon", "number"]),
+        ("landing_delay = \"soon\"", ["landing_delay", "soon", "duration"]),
         ("landing_delay = 3", ["landing_delay", "3", "string"]),
     ] {
         let said = refusal(text);
