@@ -395,7 +395,10 @@ fn without_an_edge_the_client_is_told_another_place() {
     assert_eq!(answer.kind(), ConnectKind::NoEdge(NoEdge::EmptyFleet), "never to plain");
     let random = &mut StdRng::seed_from_u64(1);
     let called = host_for_call(&rules, &snapshot(&empty), CLIENT, 1935, NOW, random);
-    assert_eq!(called.0, ConnectKind::Overflow);
+    assert_eq!(called, (ConnectKind::Overflow, "backup.example.com".to_owned()));
+    let rules = Rules { overflow: overflow("https://cdn.example.com"), ..Rules::default() };
+    let called = host_for_call(&rules, &snapshot(&empty), CLIENT, 1935, NOW, random);
+    assert_eq!(called, (ConnectKind::NoEdge(NoEdge::EmptyFleet), "unknown".to_owned()));
     assert_eq!(ask(&question("live", ""), &rules, &one("")).kind(), ConnectKind::Redirect);
 }
 
