@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use self::answers::Answers;
 pub use self::writer::Running;
 use crate::{
-    clock::Clock,
+    clock::{Clock, Now},
     order::{Refused, Request},
     publish::{Published, Retired},
     registry::{Patience, Registry, Report},
@@ -78,6 +78,7 @@ pub struct Fleet {
     pub(crate) reports: mpsc::Sender<Report>,
     pub(crate) audits: mpsc::Sender<AuditRow>,
     pub(crate) changes: watch::Receiver<u64>,
+    pub(crate) clock: Clock,
 }
 
 impl Fleet {
@@ -104,6 +105,7 @@ impl Fleet {
             reports,
             audits,
             changes,
+            clock,
         };
         let begin = writer::Beginning {
             registry: Registry::restore(patience, memory, clock.now()),
@@ -120,6 +122,12 @@ impl Fleet {
     #[must_use]
     pub fn published(&self) -> &Arc<Published> {
         &self.published
+    }
+
+    /// The time by the fleet's own clock, which snapshots go by.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        self.clock.now()
     }
 
     /// What the writer counts.

@@ -22,7 +22,7 @@ mod table;
 mod tide;
 mod zones;
 
-pub(crate) use self::pool::Draw;
+pub(crate) use self::{layout::missing_label, pool::Draw, score::reported_load};
 pub use self::{
     planner::Planner,
     policy::{Policy, UnknownPolicy},
