@@ -43,6 +43,10 @@ pub struct Figures {
     pub orders_accepted: AtomicU64,
     /// Orders refused, for whatever reason.
     pub orders_refused: AtomicU64,
+    /// Tables made for picks to draw from.
+    pub plans: AtomicU64,
+    /// Time spent on them, in microseconds.
+    pub plan_us: AtomicU64,
     /// Commits made durable.
     pub store_commits: AtomicU64,
     /// Time spent on them, in microseconds.

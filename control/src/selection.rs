@@ -6,6 +6,7 @@
 //! Between two tables picks count what they hand out in the edges' cells and nothing else.
 
 mod alias;
+mod balance;
 mod front;
 mod layout;
 mod ledger;
@@ -22,8 +23,8 @@ mod table;
 mod tide;
 mod zones;
 
-pub(crate) use self::{layout::missing_label, pool::Draw, score::reported_load};
 pub use self::{
+    balance::Balance,
     planner::Planner,
     policy::{Policy, UnknownPolicy},
     pool::Pool,
@@ -33,3 +34,4 @@ pub use self::{
     table::Table,
     zones::{ZoneId, Zones},
 };
+pub(crate) use self::{layout::missing_label, pool::Draw, score::reported_load};

@@ -17,7 +17,7 @@ pub(super) fn reason(search: &Search<'_>, chances: &Chances, place: u32) -> Expl
     let Some(edge) = search.fleet.edges.get(place as usize) else {
         return ExplainReason::Unspecified;
     };
-    if edge.cell.is_drained() {
+    if edge.cell.is_drained() || edge.order.is_some() {
         return ExplainReason::Drained;
     }
     let standing = chances.of_place(place);
