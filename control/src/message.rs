@@ -5,6 +5,8 @@ use tidegate_proto::admin;
 
 use crate::{
     order::Order,
+    pick::predicted_load,
+    publish::Snapshot,
     snapshot::{AdminState, EdgeView, Liveness},
 };
 
@@ -52,13 +54,32 @@ pub fn edge_message(view: &EdgeView) -> admin::Edge {
         etag: view.etag(),
         eligible: view.eligible && !view.cell.is_drained(),
         agent_version: view.agent_version.clone(),
+        predicted_load: None,
+        weighting: view.weighting.as_ref().map(weighting_message),
     }
+}
+
+/// The same with its predicted load, for an edge by its place in the fleet.
+#[must_use]
+pub fn edge_message_at(snapshot: &Snapshot, place: usize) -> Option<admin::Edge> {
+    let view = snapshot.fleet.edges.get(place)?;
+    Some(admin::Edge { predicted_load: predicted_load(snapshot, place), ..edge_message(view) })
 }
 
 /// The admin API's message of a standing order.
 #[must_use]
 pub fn drain_message(order: &Order) -> admin::Drain {
     admin::Drain {
+        reason: order.reason.clone(),
+        author: order.author.clone(),
+        create_time: Some(timestamp(order.created_unix_ms)),
+    }
+}
+
+/// The admin API's message of who gave an edge its weight.
+#[must_use]
+pub fn weighting_message(order: &Order) -> admin::Weighting {
+    admin::Weighting {
         reason: order.reason.clone(),
         author: order.author.clone(),
         create_time: Some(timestamp(order.created_unix_ms)),

@@ -6,6 +6,7 @@
 //! Between two tables picks count what they hand out in the edges' cells and nothing else.
 
 mod alias;
+mod balance;
 mod evidence;
 mod front;
 mod layout;
@@ -23,8 +24,8 @@ mod table;
 mod tide;
 mod zones;
 
-pub(crate) use self::pool::Draw;
 pub use self::{
+    balance::Balance,
     evidence::{Evidence, Vote},
     planner::Planner,
     policy::{Policy, UnknownPolicy},
@@ -35,3 +36,4 @@ pub use self::{
     table::Table,
     zones::{BadGeoIp, BadPlace, BadZones, GeoIp, Place, ZONES_MAX, Zone, ZoneId, Zones},
 };
+pub(crate) use self::{layout::missing_label, pool::Draw, score::reported_load};

@@ -24,7 +24,7 @@ use crate::{
     order::{Refused, Request, Verb},
     publish::{Published, Retired, Snapshot},
     registry::{Plan, Registry, Report},
-    selection::Planner,
+    selection::{Planner, Table},
     snapshot::{FleetView, Mode},
     store::{AuditRow, Commit, OrderRow, Store, StoreError},
 };
@@ -218,7 +218,7 @@ impl Writer {
         }
         let fleet = Arc::clone(&self.fleet);
         let publication = fleet.publication;
-        let table = Arc::new(self.planner.plan(&fleet, now.monotonic));
+        let table = Arc::new(self.plan(&fleet, now));
         self.retired.push(self.outlets.published.publish(Snapshot { fleet, table }));
         self.outlets
             .changed
@@ -226,6 +226,16 @@ impl Writer {
         let done = self.clock.now().monotonic;
         let rest = (done - now.monotonic) * PUBLISH_REST;
         self.publish_at = (now.monotonic + PUBLISH_EVERY).max(done + rest);
+    }
+
+    fn plan(&mut self, fleet: &Arc<FleetView>, now: Now) -> Table {
+        let began = self.clock.now().monotonic;
+        let table = self.planner.plan(fleet, now.monotonic);
+        let took = self.clock.now().monotonic.saturating_sub(began);
+        let figures = &self.outlets.figures;
+        figures.plans.fetch_add(1, Ordering::Relaxed);
+        figures.plan_us.fetch_add(took.as_micros() as u64, Ordering::Relaxed);
+        table
     }
 
     /// Has at most one batch of rows on its way: what changed first, then the checkpoint.
@@ -270,7 +280,7 @@ impl Writer {
             orders: inherited.clone(),
             audit: inherited
                 .iter()
-                .map(|row| record::of_inherited(row, &self.redirector, now))
+                .flat_map(|row| record::of_inherited(row, &self.redirector, now))
                 .collect(),
             ..Commit::default()
         };
@@ -306,15 +316,12 @@ impl Writer {
                 return None;
             }
         };
-        let before = self.registry.admin_state(plan.edge())?;
+        let verb = call.request.verb;
+        let before = record::before(verb, &*self.registry.edge(plan.edge(), now)?);
         let answer = self.registry.preview(&plan, now)?;
-        let after = match &plan {
-            Plan::Forget(_) => "FORGOTTEN",
-            _ => record::short_state(answer.admin_state()),
-        };
         let audit = AuditRow {
-            before: before.as_str().into(),
-            after: after.into(),
+            before,
+            after: record::after(verb, &answer),
             edge: format!("{} {}", answer.name, answer.edge_id),
             ..record::of_order(&call.request, "ok", &self.redirector, now)
         };
@@ -329,7 +336,7 @@ impl Writer {
             Plan::Set(row) => commit.orders.push(row.clone()),
             Plan::Forget(id) => commit.forgotten.push(*id),
         }
-        if call.request.verb == Verb::Drain {
+        if verb == Verb::Drain {
             self.registry.block(plan.edge());
         }
         commit.audit.push(audit);
@@ -377,7 +384,7 @@ impl Writer {
         for entry in batch.entries {
             let outcome = match &result {
                 Ok(()) => Ok(entry.answer),
-                Err(error) => Err(Refused::StoreFailed(error.to_string())),
+                Err(error) => Err(unsaved(entry.call.request.verb, error)),
             };
             self.reply(entry.call, outcome);
         }
@@ -480,13 +487,28 @@ async fn wait(done: &mut oneshot::Receiver<Result<(), StoreError>>) -> Result<()
     done.await.unwrap_or_else(|_| Err(StoreError("the store's thread has ended".into())))
 }
 
+fn unsaved(verb: Verb, error: &StoreError) -> Refused {
+    match verb {
+        Verb::SetWeight(_) => Refused::WeightUnsaved(error.to_string()),
+        _ => Refused::StoreFailed(error.to_string()),
+    }
+}
+
 fn log_inherited(rows: &[OrderRow]) {
-    for row in rows {
+    for row in rows.iter().filter(|row| row.order.is_some() && row.drains_last()) {
         tracing::warn!(
             edge = %row.name,
             id = %row.id,
             "a new edge took over the name of a drained one and with it the drain; undrain it when \
              it may take viewers"
+        );
+    }
+    for row in rows.iter().filter(|row| row.weighting.is_some() && row.weighs_last()) {
+        tracing::warn!(
+            edge = %row.name,
+            id = %row.id,
+            weight = row.weight().get(),
+            "a new edge took over the name of another and with it the weight it was given"
         );
     }
 }

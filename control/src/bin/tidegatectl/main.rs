@@ -1,11 +1,12 @@
 //! `tidegatectl`: the operator's command line.
 //!
 //! [`args`] says what can be asked, [`target`] how a redirector is reached, [`reads`], [`orders`]
-//! and [`follow`] ask it, [`table`] and [`detail`] show what it said. [`keys`] works offline.
+//! and [`follow`] ask it, [`table`], [`detail`] and [`explain`] show what it said. [`keys`] works offline.
 
 mod args;
 mod connect;
 mod detail;
+mod explain;
 mod failure;
 mod follow;
 mod keys;
@@ -50,11 +51,15 @@ async fn run(args: Args) -> Result<(), Failure> {
     let Args { command, reach, output } = args;
     let targets = || target::targets(&reach);
     match command {
-        Command::Edges { filter } => reads::edges(&targets()?, &filter, output).await,
+        Command::Edges { filter, wide } => reads::edges(&targets()?, &filter, wide, output).await,
         Command::Edge { name } => reads::edge(&targets()?, &name, output).await,
         Command::Watch => follow::watch(&targets()?, output).await,
         Command::Drain(order) => orders::drain(&targets()?, order, output).await,
         Command::Undrain(order) => orders::undrain(&targets()?, order, output).await,
+        Command::Weight { order, weight } => {
+            orders::weight(&targets()?, order, weight, output).await
+        }
+        Command::Explain(client) => explain::explain(&targets()?, client, output).await,
         Command::Forget { name } => orders::forget(&targets()?, &name, output).await,
         Command::Key(command) => keys::key(command),
         Command::Token(command) => keys::token(command),
