@@ -3,17 +3,19 @@
 use tidegate_proto::stream::{StreamHash, Streams};
 
 /// An edge that carries a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Host {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Host {
     /// The stream.
-    pub stream: StreamHash,
+    pub(crate) stream: StreamHash,
     /// The edge's place in the fleet.
-    pub place: u32,
+    pub(crate) place: u32,
     /// The stream's viewers there.
-    pub viewers: u32,
+    pub(crate) viewers: u32,
     /// Its viewers on all hosts.
-    pub viewers_in_all: u32,
+    pub(crate) viewers_in_all: u32,
 }
+
+const NOBODY: Host = Host { stream: StreamHash(0), place: 0, viewers: 0, viewers_in_all: 0 };
 
 /// The hosts of every stream, built in one pass over all edges' streams.
 #[derive(Debug)]
@@ -47,7 +49,7 @@ impl Hosts {
         for at in 1..starts.len() {
             starts[at] += starts[at - 1];
         }
-        let mut hosts = Self { hosts: vec![Host::default(); count], starts, shift };
+        let mut hosts = Self { hosts: vec![NOBODY; count], starts, shift };
         hosts.place(edges);
         hosts.settle();
         hosts
@@ -59,12 +61,8 @@ impl Hosts {
         for (place, streams) in edges {
             for count in streams.counts() {
                 let at = &mut next[(count.stream.0 >> self.shift) as usize];
-                self.hosts[*at as usize] = Host {
-                    stream: count.stream,
-                    place,
-                    viewers: count.viewers,
-                    viewers_in_all: 0,
-                };
+                self.hosts[*at as usize] =
+                    Host { stream: count.stream, place, viewers: count.viewers, viewers_in_all: 0 };
                 *at += 1;
             }
         }

@@ -11,9 +11,8 @@ pub(super) fn mix(word: u64) -> u64 {
 
 /// An edge's own number.
 pub(super) fn of_edge(id: EdgeId) -> u64 {
-    let half = |at: usize| {
-        id.0[at..at + 8].iter().fold(0, |word: u64, byte| word << 8 | u64::from(*byte))
-    };
+    let half =
+        |at: usize| id.0[at..at + 8].iter().fold(0, |word: u64, byte| word << 8 | u64::from(*byte));
     mix(mix(half(0).wrapping_add(GOLDEN)) ^ half(8))
 }
 

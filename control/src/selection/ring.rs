@@ -40,10 +40,8 @@ impl Ring {
         let mut points = Vec::new();
         for (place, edge) in edges() {
             let number = mix::of_edge(edge.id);
-            let point = |turn| Point {
-                at: (mix::nth(number, turn) >> 32) as u32,
-                place: place as u32,
-            };
+            let point =
+                |turn| Point { at: (mix::nth(number, turn) >> 32) as u32, place: place as u32 };
             points.extend((0..size.points(edge)).map(point));
         }
         // Places follow names, which redirectors agree on as they do on ids.
@@ -110,4 +108,93 @@ fn median(mut figures: Vec<f64>) -> Option<f64> {
     let middle = figures.len().checked_sub(1)? / 2;
     let (_, median, _) = figures.select_nth_unstable_by(middle, f64::total_cmp);
     Some(*median)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashMap, sync::Arc};
+
+    use proptest::prelude::*;
+    use tidegate_proto::edge::{Capacity, EdgeId};
+
+    use super::*;
+    use crate::admin::sample;
+
+    fn fleet(capacities: &[(u64, u32)]) -> FleetView {
+        let edge = |(id, viewers): &(u64, u32)| {
+            let mut bytes = [7; 16];
+            bytes[..8].copy_from_slice(&id.to_be_bytes());
+            Arc::new(EdgeView {
+                id: EdgeId(bytes),
+                capacity: Capacity { viewers: Some(*viewers), bandwidth_bps: None },
+                ..sample::edge(1, "edge")
+            })
+        };
+        FleetView {
+            edges: capacities.iter().map(edge).collect(),
+            eligible: (0..capacities.len()).collect(),
+            ..FleetView::default()
+        }
+    }
+
+    fn first(ring: &Ring, stream: u32) -> u32 {
+        ring.try_for(StreamHash(stream), 0).expect("not empty").0
+    }
+
+    #[test]
+    fn the_numbers_are_the_same_in_every_build() {
+        assert_eq!(mix::mix(1), 0x5692_161d_100b_05e5);
+        let ring = Ring::of(&fleet(&[(1, 100), (2, 100), (3, 100)]));
+        let firsts: Vec<_> = (0..8).map(|stream| first(&ring, stream)).collect();
+        assert_eq!(firsts, FIRSTS);
+    }
+
+    const FIRSTS: [u32; 8] = [0, 1, 1, 1, 0, 1, 2, 2];
+
+    #[test]
+    fn a_ring_without_edges_has_nobody() {
+        assert_eq!(Ring::default().try_for(StreamHash(1), 0), None);
+        assert_eq!(Ring::of(&FleetView::default()).try_for(StreamHash(1), 0), None);
+    }
+
+    #[test]
+    fn edges_get_streams_in_proportion_to_what_they_can_carry() {
+        let capacities: Vec<_> =
+            (0..100).map(|n| (n, if n < 50 { 1_000 } else { 4_000 })).collect();
+        let ring = Ring::of(&fleet(&capacities));
+        let to_large = (0..40_000u32).filter(|stream| first(&ring, stream * 977) >= 50).count();
+        assert!((30_000..34_000).contains(&to_large), "{to_large} of 40,000, not about 32,000");
+    }
+
+    #[test]
+    fn the_way_of_a_stream_leads_past_every_edge() {
+        let ring = Ring::of(&fleet(&(0..10).map(|n| (n, 100)).collect::<Vec<_>>()));
+        let mut seen = HashMap::new();
+        for turn in 0..400 {
+            let (place, chance) = ring.try_for(StreamHash(9), turn).expect("not empty");
+            assert!((0.0..1.0).contains(&chance));
+            *seen.entry(place).or_insert(0) += 1;
+        }
+        assert_eq!(seen.len(), 10, "{seen:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn an_edge_that_goes_moves_its_own_streams_alone(
+            ids in prop::collection::btree_set(any::<u64>(), 2..40),
+            gone in any::<prop::sample::Index>(),
+            streams in prop::collection::vec(any::<u32>(), 50),
+        ) {
+            let all: Vec<_> = ids.iter().map(|id| (*id, 100)).collect();
+            let gone = gone.index(all.len());
+            let mut rest = all.clone();
+            let (gone_id, _) = rest.remove(gone);
+            let (before, after) = (Ring::of(&fleet(&all)), Ring::of(&fleet(&rest)));
+            for stream in streams {
+                let old = all[first(&before, stream) as usize].0;
+                let new = rest[first(&after, stream) as usize].0;
+                prop_assert!(old == new || old == gone_id);
+            }
+        }
+    }
 }

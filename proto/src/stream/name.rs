@@ -69,12 +69,12 @@ fn without_file(rest: &str) -> &str {
 
 fn is_below_a_stream(file: &str) -> bool {
     let Some((stem, extension)) = file.rsplit_once('.') else { return VERBS.contains(&file) };
-    let is_list = |list: &&str| {
-        let rest = stem.strip_prefix(*list);
+    let is_list = |list: &str| {
+        let rest = stem.strip_prefix(list);
         rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric()))
     };
     SEGMENT_EXTENSIONS.contains(&extension)
-        || LIST_EXTENSIONS.contains(&extension) && LISTS.iter().any(|list| is_list(&list))
+        || LIST_EXTENSIONS.contains(&extension) && LISTS.iter().any(|list| is_list(list))
 }
 
 fn without_extension(name: &str) -> &str {
