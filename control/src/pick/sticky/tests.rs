@@ -21,10 +21,14 @@ use crate::{
 };
 
 const CAPACITY: u32 = 1_000;
+const NO_STREAMS: &[(&str, u32)] = &[];
 
-/// Edges by their number: viewers, and the streams they report.
-fn fleet(edges: &[(u32, &[(&str, u32)])]) -> Arc<FleetView> {
-    let edge = |(n, (viewers, streams)): (u8, &(u32, &[(&str, u32)]))| {
+/// An edge's viewers, and the streams it reports.
+type Carried<'a> = (u32, &'a [(&'a str, u32)]);
+
+/// Edges by their number.
+fn fleet(edges: &[Carried<'_>]) -> Arc<FleetView> {
+    let edge = |(n, (viewers, streams)): (u8, &Carried<'_>)| {
         Arc::new(EdgeView {
             capacity: Capacity { viewers: Some(CAPACITY), bandwidth_bps: None },
             load: Load { viewers: Some(*viewers), ..Load::default() },
@@ -116,7 +120,7 @@ fn a_host_far_above_the_mean_is_left_for_a_new_one() {
 
 #[test]
 fn a_stream_nobody_carries_is_opened_once_in_a_burst_between_two_tables() {
-    let edges = vec![(10, &[] as &[(&str, u32)]); 50];
+    let edges = vec![(10, NO_STREAMS); 50];
     let fleet = fleet(&edges);
     let mut here = Redirector::new(&fleet, selection(|_| {}));
     for stream in 0..20 {
@@ -133,7 +137,7 @@ fn a_stream_nobody_carries_is_opened_once_in_a_burst_between_two_tables() {
 
 #[test]
 fn redirectors_with_the_same_reports_open_the_same_hosts() {
-    let loads: Vec<_> = (0..60u32).map(|n| (300 + n * 37 % 60, &[] as &[(&str, u32)])).collect();
+    let loads: Vec<_> = (0..60u32).map(|n| (300 + n * 37 % 60, NO_STREAMS)).collect();
     let fleet = fleet(&loads);
     let mut hosts = HashSet::new();
     for path in (0..200).map(|n| format!("/live/{n}/index.m3u8")) {
@@ -149,7 +153,7 @@ fn redirectors_with_the_same_reports_open_the_same_hosts() {
 
 #[test]
 fn redirectors_open_mostly_the_same_hosts_whatever_else_each_sent_before() {
-    let loads: Vec<_> = (0..60u32).map(|n| (300 + n * 37 % 60, &[] as &[(&str, u32)])).collect();
+    let loads: Vec<_> = (0..60u32).map(|n| (300 + n * 37 % 60, NO_STREAMS)).collect();
     let fleet = fleet(&loads);
     let mut here = Redirector::new(&fleet, selection(|_| {}));
     let mut there = Redirector::new(&elsewhere(&fleet), selection(|_| {}));
@@ -297,7 +301,7 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let loads: Vec<_> =
-            (0..edges as u32).map(|n| (n * 13 % 300, &[] as &[(&str, u32)])).collect();
+            (0..edges as u32).map(|n| (n * 13 % 300, NO_STREAMS)).collect();
         let limited = selection(|selection| {
             selection.policy = policy;
             (selection.stream_share_max, selection.stream_share_from) = (share, 20);
