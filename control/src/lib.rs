@@ -19,4 +19,5 @@ pub mod registry;
 pub mod resolve;
 pub mod selection;
 pub mod snapshot;
+pub mod simulate;
 pub mod store;
