@@ -59,7 +59,13 @@ pub struct Measures {
 
 impl Measures {
     /// Looks at the fleet. `cold` is the place of the edge that joined.
-    pub(super) fn sample(&mut self, edges: &mut [Edge], cold: Option<usize>, at_s: f64, sums: &mut Sums) {
+    pub(super) fn sample(
+        &mut self,
+        edges: &mut [Edge],
+        cold: Option<usize>,
+        at_s: f64,
+        sums: &mut Sums,
+    ) {
         let (mut traffic, mut capacity, mut peak) = (0.0, 0.0, 0.0_f64);
         for edge in edges.iter_mut() {
             let joined = edge.joined_in_a_second();

@@ -273,8 +273,7 @@ impl<'a> World<'a> {
             let delay = chance.between(low.as_secs_f64(), high.as_secs_f64());
             if chance.unit() >= setup.report_loss {
                 let report = Arc::clone(&report);
-                self.queue
-                    .push(sent + micros(delay), Event::Hear { redirector: index, report });
+                self.queue.push(sent + micros(delay), Event::Hear { redirector: index, report });
             }
         }
     }
@@ -369,8 +368,10 @@ fn lay_out(setup: &Setup, audience: &Audience, paths: &[String]) -> Vec<Edge> {
     let traffic = f64::from(setup.viewers) * audience.viewer_bps();
     let unit = traffic / setup.scenario.fill() / shares().sum::<f64>();
     let streams = paths.len();
-    let mut edges: Vec<_> =
-        shares().enumerate().map(|(place, share)| Edge::new(place, unit * share, streams)).collect();
+    let mut edges: Vec<_> = shares()
+        .enumerate()
+        .map(|(place, share)| Edge::new(place, unit * share, streams))
+        .collect();
     if setup.scenario == Scenario::Cold {
         let mut cold = Edge::new(setup.edges, unit * 2.0, streams);
         cold.condition = Condition::Off;
