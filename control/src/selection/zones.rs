@@ -16,4 +16,16 @@ impl Zones {
     pub fn of(&self, _client: IpAddr) -> Option<ZoneId> {
         None
     }
+
+    /// The zones' names; a zone's place among them is its [`ZoneId`].
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &[]
+    }
+
+    /// Where a zone's clients go when it is full, in this order.
+    #[must_use]
+    pub fn next(&self, _zone: ZoneId) -> &[ZoneId] {
+        &[]
+    }
 }
