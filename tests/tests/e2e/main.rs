@@ -10,6 +10,7 @@ mod ctl;
 mod demo;
 mod drain_exact;
 mod durability;
+mod flash;
 mod hostile;
 mod http_hostile;
 mod kill;
