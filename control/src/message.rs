@@ -52,6 +52,8 @@ pub fn edge_message(view: &EdgeView) -> admin::Edge {
         etag: view.etag(),
         eligible: view.eligible && !view.cell.is_drained(),
         agent_version: view.agent_version.clone(),
+        predicted_load: None,
+        weighting: view.weighting.as_ref().map(weighting_message),
     }
 }
 
@@ -59,6 +61,16 @@ pub fn edge_message(view: &EdgeView) -> admin::Edge {
 #[must_use]
 pub fn drain_message(order: &Order) -> admin::Drain {
     admin::Drain {
+        reason: order.reason.clone(),
+        author: order.author.clone(),
+        create_time: Some(timestamp(order.created_unix_ms)),
+    }
+}
+
+/// The admin API's message of who gave an edge its weight.
+#[must_use]
+pub fn weighting_message(order: &Order) -> admin::Weighting {
+    admin::Weighting {
         reason: order.reason.clone(),
         author: order.author.clone(),
         create_time: Some(timestamp(order.created_unix_ms)),

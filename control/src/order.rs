@@ -1,10 +1,14 @@
 //! What an operator may ask of the fleet, and what can come of it.
 
+mod weight;
+
 use std::fmt;
 
 use tidegate_proto::edge::EdgeId;
 
-/// A standing order: send this edge no new clients.
+pub use self::weight::{NoWeight, Weight};
+
+/// Who gave a standing order, when and why. By itself it is a drain: send this edge no new clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
     /// Why, in the operator's words. Hostile text is possible: escape it.
@@ -15,8 +19,17 @@ pub struct Order {
     pub created_unix_ms: u64,
 }
 
+/// A standing order: send this edge more or fewer of the viewers than its capacity asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Weighting {
+    /// How large its share is.
+    pub weight: Weight,
+    /// Who gave it, when and why.
+    pub order: Order,
+}
+
 /// What is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     /// Send no new clients.
     Drain,
@@ -24,6 +37,8 @@ pub enum Verb {
     Undrain,
     /// Remove an edge that is DOWN or GONE.
     Forget,
+    /// Send so large a share of the viewers.
+    SetWeight(Weight),
 }
 
 impl Verb {
@@ -34,13 +49,18 @@ impl Verb {
             Self::Drain => "DrainEdge",
             Self::Undrain => "UndrainEdge",
             Self::Forget => "ForgetEdge",
+            Self::SetWeight(_) => "SetWeight",
         }
     }
 }
 
+/// The method and what it was given beside the edge, as one word.
 impl fmt::Display for Verb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.method())
+        match self {
+            Self::SetWeight(weight) => write!(f, "{}={weight}", self.method()),
+            _ => f.write_str(self.method()),
+        }
     }
 }
 
@@ -107,6 +127,11 @@ pub enum Refused {
         "the order could not be made durable: {0}; its outcome is unknown, retry it with the same request_id"
     )]
     StoreFailed(String),
+    /// The same of a weight.
+    #[error(
+        "the weight could not be made durable: {0}; the edge keeps the one it had, and which of the two a restart finds is unknown, so retry it with the same request_id"
+    )]
+    WeightUnsaved(String),
     /// Too many orders wait already.
     #[error("too many orders wait; try again in a second")]
     Busy,

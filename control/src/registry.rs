@@ -12,7 +12,7 @@ mod tests;
 mod view;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     net::IpAddr,
     sync::Arc,
     time::Duration,
@@ -29,7 +29,7 @@ use self::{edge::Edge, silence::Silence};
 use crate::{
     clock::Now,
     snapshot::{FleetView, Liveness},
-    store::{BeatRow, EdgeRow, Memory, OrderRow},
+    store::{BeatRow, EdgeRow, Memory},
 };
 
 /// One authenticated, fresh, unrepeated heartbeat.
@@ -112,7 +112,7 @@ pub struct Registry {
     /// Rows that must be stored soon: new or changed edges, goodbyes, sessions.
     changed: HashSet<EdgeId>,
     /// Orders that came to an edge through its name and are not stored yet.
-    inherited: Vec<OrderRow>,
+    inherited: BTreeSet<EdgeId>,
     places: view::Places,
     publication: u64,
     /// Whether the published view is out of date.
@@ -133,7 +133,7 @@ impl Registry {
             started: now.monotonic,
             in_grace: !memory.edges.is_empty(),
             changed: HashSet::new(),
-            inherited: Vec::new(),
+            inherited: BTreeSet::new(),
             places: view::Places::default(),
             publication: 0,
             stale: true,

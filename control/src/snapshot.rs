@@ -131,8 +131,10 @@ pub struct EdgeView {
     pub labels: Labels,
     /// What it can carry.
     pub capacity: Capacity,
-    /// Its share beside an edge of weight 1.
+    /// Its share beside an edge of weight 1; 0.01 to 100.
     pub weight: f64,
+    /// Who gave it that weight; none: it is 1.
+    pub weighting: Option<Order>,
     /// The operator's intent.
     pub admin_state: AdminState,
     /// The observed health.

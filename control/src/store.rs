@@ -25,7 +25,7 @@ use tidegate_proto::{
     edge::{Capacity, EdgeId, EdgeName, Endpoint, Host, Labels},
 };
 
-use crate::order::Order;
+use crate::order::{Order, Weight, Weighting};
 
 pub use ladder::{OnCorrupt, OpenError, Opened, open};
 pub use memory::MemoryStore;
@@ -81,10 +81,53 @@ pub struct OrderRow {
     pub id: EdgeId,
     /// What the edge was called then.
     pub name: EdgeName,
-    /// The standing order, if one stands.
+    /// The standing drain, if one stands.
     pub order: Option<Order>,
+    /// The standing weight; none: 1.
+    pub weighting: Option<Weighting>,
     /// The revision of the last order for this edge.
     pub revision: u64,
+    /// The revision of the last drain or undrain; 0: never any.
+    pub drain_revision: u64,
+    /// The revision of the last weight; 0: never any.
+    pub weight_revision: u64,
+}
+
+impl OrderRow {
+    /// Whether it says anything but what holds for an edge without orders.
+    #[must_use]
+    pub fn is_standing(&self) -> bool {
+        self.order.is_some() || self.weighting.is_some()
+    }
+
+    /// Takes back whatever stands.
+    fn clear(&mut self, revision: u64) {
+        if self.order.take().is_some() {
+            self.drain_revision = revision;
+        }
+        if self.weighting.take().is_some() {
+            self.weight_revision = revision;
+        }
+        self.revision = revision;
+    }
+
+    /// How large the edge's share of the viewers is.
+    #[must_use]
+    pub fn weight(&self) -> Weight {
+        self.weighting.as_ref().map_or_else(Weight::default, |weighting| weighting.weight)
+    }
+
+    /// Whether its last order was a weight.
+    #[must_use]
+    pub fn weighs_last(&self) -> bool {
+        self.weight_revision == self.revision
+    }
+
+    /// Whether its last order was a drain or an undrain.
+    #[must_use]
+    pub fn drains_last(&self) -> bool {
+        self.drain_revision == self.revision
+    }
 }
 
 /// One attempt to give an order, allowed or not. Every text may be hostile.

@@ -18,6 +18,7 @@ pub(crate) fn edge(name: &str, host: &str, endpoints: &str) -> EdgeView {
         labels: Labels::new(),
         capacity: Capacity::default(),
         weight: 1.0,
+        weighting: None,
         admin_state: AdminState::Active,
         liveness: Liveness::Up,
         reason: None,

@@ -11,7 +11,7 @@ use tonic::{Code, Status};
 use crate::{
     clock::Clock,
     fleet::Fleet,
-    order::{Principal, Request},
+    order::{Principal, Request, Verb},
     store::AuditRow,
 };
 
@@ -49,7 +49,10 @@ impl Audit {
         let mut row = self.order_row(request, code);
         if let Ok(edge) = outcome {
             edge.name.clone_into(&mut row.edge);
-            edge.admin_state().as_str_name().clone_into(&mut row.after);
+            row.after = match request.verb {
+                Verb::SetWeight(_) => format!("weight {}", edge.weight),
+                _ => edge.admin_state().as_str_name().to_owned(),
+            };
         }
         log(&row);
     }

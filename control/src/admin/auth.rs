@@ -37,6 +37,8 @@ const RULES: &[(&str, Rule)] = &[
     ("/tidegate.admin.v1.FleetService/DrainEdge", Rule::Needs(Role::Operator)),
     ("/tidegate.admin.v1.FleetService/UndrainEdge", Rule::Needs(Role::Operator)),
     ("/tidegate.admin.v1.FleetService/ForgetEdge", Rule::Needs(Role::Operator)),
+    ("/tidegate.admin.v1.FleetService/SetWeight", Rule::Needs(Role::Operator)),
+    ("/tidegate.admin.v1.FleetService/Explain", Rule::Needs(Role::Viewer)),
     ("/grpc.health.v1.Health/Check", Rule::Open),
     ("/grpc.health.v1.Health/Watch", Rule::Open),
     ("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", Rule::Needs(Role::Viewer)),

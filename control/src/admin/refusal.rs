@@ -12,7 +12,9 @@ pub(crate) fn status(refused: &Refused) -> Status {
         Refused::StaleEtag { .. } => Code::Aborted,
         Refused::RequestIdReused(_) => Code::InvalidArgument,
         Refused::Busy => Code::ResourceExhausted,
-        Refused::StoreFailed(_) | Refused::Stopping => Code::Unavailable,
+        Refused::StoreFailed(_) | Refused::WeightUnsaved(_) | Refused::Stopping => {
+            Code::Unavailable
+        }
     };
     Status::new(code, refused.to_string())
 }

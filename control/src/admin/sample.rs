@@ -29,6 +29,7 @@ pub(crate) fn edge(seed: u8, name: &str) -> EdgeView {
         labels: Labels::new(),
         capacity: Capacity::default(),
         weight: 1.0,
+        weighting: None,
         admin_state: AdminState::Active,
         liveness: Liveness::Up,
         reason: None,
@@ -146,11 +147,18 @@ async fn obey(writer: Arc<Writer>, mut calls: mpsc::Receiver<Call>) {
                 return Err(Refused::StaleEtag { given, current });
             }
             let mut edge = EdgeView::clone(edge);
-            edge.order = (request.verb == Verb::Drain).then(|| Order {
+            let given = || Order {
                 reason: request.reason.clone(),
                 author: request.principal.name.clone(),
                 created_unix_ms: 1,
-            });
+            };
+            match request.verb {
+                Verb::SetWeight(weight) => {
+                    edge.weight = weight.get();
+                    edge.weighting = (!weight.is_usual()).then(given);
+                }
+                verb => edge.order = (verb == Verb::Drain).then(given),
+            }
             edge.admin_state = match edge.order {
                 Some(_) => AdminState::Draining,
                 None => AdminState::Active,

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use tidegate_proto::admin::{
-    DrainEdgeRequest, DrainEdgeResponse, Edge, ForgetEdgeRequest, ForgetEdgeResponse,
-    GetEdgeRequest, GetEdgeResponse, ListEdgesRequest, ListEdgesResponse, UndrainEdgeRequest,
-    UndrainEdgeResponse, WatchFleetRequest, fleet_service_server::FleetService,
+    DrainEdgeRequest, DrainEdgeResponse, Edge, ExplainRequest, ExplainResponse, ForgetEdgeRequest,
+    ForgetEdgeResponse, GetEdgeRequest, GetEdgeResponse, ListEdgesRequest, ListEdgesResponse,
+    SetWeightRequest, SetWeightResponse, UndrainEdgeRequest, UndrainEdgeResponse,
+    WatchFleetRequest, fleet_service_server::FleetService,
 };
 use tokio::sync::{Semaphore, watch};
 use tokio_stream::wrappers::ReceiverStream;
@@ -22,7 +23,7 @@ use super::{
 use crate::{
     fleet::Fleet,
     message::edge_message,
-    order::{self, Principal, Verb},
+    order::{self, Principal, Verb, Weight},
     resolve::resolve,
 };
 
@@ -149,6 +150,30 @@ impl FleetService for Service {
         };
         self.order(order).await?;
         Ok(Response::new(ForgetEdgeResponse {}))
+    }
+
+    async fn set_weight(
+        &self,
+        request: Request<SetWeightRequest>,
+    ) -> Result<Response<SetWeightResponse>, Status> {
+        let principal = principal(&request)?;
+        let SetWeightRequest { edge, weight, request_id, etag, reason } = request.into_inner();
+        let weight = Weight::try_from(weight);
+        let verb = Verb::SetWeight(weight.unwrap_or_default());
+        let order = order::Request { verb, edge, reason, request_id, etag, principal };
+        if let Err(fault) = weight {
+            let status = invalid("weight", fault);
+            self.audit.invalid(&order, &status);
+            return Err(status);
+        }
+        Ok(Response::new(SetWeightResponse { edge: Some(self.order(order).await?) }))
+    }
+
+    async fn explain(
+        &self,
+        _request: Request<ExplainRequest>,
+    ) -> Result<Response<ExplainResponse>, Status> {
+        Err(Status::unimplemented("not yet"))
     }
 }
 

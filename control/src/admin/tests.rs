@@ -6,7 +6,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use tempfile::TempDir;
 use tidegate_proto::admin::{
     AdminState, DrainEdgeRequest, ForgetEdgeRequest, GetEdgeRequest, ListEdgesRequest,
-    UndrainEdgeRequest, WatchFleetRequest, WatchFleetResponse,
+    SetWeightRequest, UndrainEdgeRequest, WatchFleetRequest, WatchFleetResponse,
     fleet_service_client::FleetServiceClient, watch_fleet_response::Kind,
 };
 use tokio::{io::AsyncReadExt, net::TcpStream, sync::oneshot, task::JoinHandle, time::timeout};
@@ -162,6 +162,36 @@ async fn orders_reach_the_fleet_and_its_refusals_the_caller() {
     running.stop().await;
 }
 
+fn weight(edge: &str, weight: f64) -> SetWeightRequest {
+    SetWeightRequest { edge: edge.into(), weight, ..SetWeightRequest::default() }
+}
+
+#[tokio::test]
+async fn weights_reach_the_fleet_and_those_out_of_bounds_are_refused_with_the_way_out() {
+    let mut running = Running::start(settings(), edges(1)).await;
+    let mut client = running.client().await;
+    let request = SetWeightRequest { reason: "new disk".into(), ..weight("edge-001", 2.5) };
+    let edge = client.set_weight(request).await.expect("weighted").into_inner().edge;
+    let edge = edge.expect("the edge as it is now");
+    let by = edge.weighting.expect("who gave it");
+    assert_eq!((edge.weight, by.author.as_str(), by.reason.as_str()), (2.5, "local", "new disk"));
+    for (figure, wanted) in
+        [(0.0, "drain"), (-1.0, "0.01 to 100"), (f64::NAN, "NaN"), (f64::INFINITY, "inf")]
+    {
+        let status = client.set_weight(weight("edge-001", figure)).await.expect_err("no weight");
+        assert_eq!(status.code(), Code::InvalidArgument);
+        let said = status.message();
+        assert!(said.starts_with("weight: ") && said.contains(wanted), "{said}");
+        let row = running.fleet.audits.recv().await.expect("the attempt is recorded");
+        assert_eq!((row.method.as_str(), row.result.as_str()), ("SetWeight", "INVALID_ARGUMENT"));
+    }
+    let stale = SetWeightRequest { etag: "7".into(), ..weight("edge-001", 1.0) };
+    assert_eq!(client.set_weight(stale).await.expect_err("stale").code(), Code::Aborted);
+    let status = client.set_weight(weight("nobody", 2.0)).await.expect_err("unknown");
+    assert_eq!(status.code(), Code::NotFound);
+    running.stop().await;
+}
+
 async fn next(stream: &mut Streaming<WatchFleetResponse>) -> (Kind, String) {
     let message = timeout(SOON, stream.message()).await.expect("soon").expect("no error");
     let message = message.expect("the stream goes on");
@@ -237,6 +267,8 @@ async fn each_role_may_do_what_its_rule_says() {
         assert_eq!(code.err().map_or(Code::Ok, |status| status.code()), listed, "{token}");
         let code = client.drain_edge(bearing(token, drain("edge-001"))).await;
         assert_eq!(code.err().map_or(Code::Ok, |status| status.code()), drained, "{token}");
+        let code = client.set_weight(bearing(token, weight("edge-001", 2.0))).await;
+        assert_eq!(code.err().map_or(Code::Ok, |status| status.code()), drained, "{token}");
     }
     let bare = client.forget_edge(ForgetEdgeRequest { edge: "edge-001".into() }).await;
     assert_eq!(bare.expect_err("no token").code(), Code::Unauthenticated);
@@ -247,7 +279,7 @@ async fn each_role_may_do_what_its_rule_says() {
     }
     let vera = ("vera".to_owned(), "DrainEdge".to_owned(), "PERMISSION_DENIED".to_owned());
     assert!(seen.contains(&vera), "{seen:?}");
-    assert_eq!(seen.len(), 6, "each denied call once: {seen:?}");
+    assert_eq!(seen.len(), 9, "each denied call once: {seen:?}");
     let mut health = HealthClient::new(running.channel().await);
     health.check(HealthCheckRequest::default()).await.expect("health is open");
     assert_eq!(reflected(&running, "").await.err(), Some(Code::Unauthenticated));

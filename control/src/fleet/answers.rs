@@ -36,7 +36,7 @@ impl Answers {
         let row = self.by_request.get(&request.request_id)?;
         // A UUID has several written forms; the row holds the canonical one.
         let edge = request.edge.parse().map_or(request.edge.clone(), |id: EdgeId| id.to_string());
-        let same = row.order.strip_prefix(request.verb.method()).is_some_and(|rest| {
+        let same = row.order.strip_prefix(&format!("{} ", request.verb)).is_some_and(|rest| {
             rest.split_whitespace().any(|word| word.eq_ignore_ascii_case(&edge))
         });
         if !same {
@@ -78,7 +78,7 @@ pub(super) fn row(
 ) -> Option<RequestRow> {
     (!request.request_id.is_empty()).then(|| RequestRow {
         request_id: request.request_id.clone(),
-        order: format!("{} {id} {}", request.verb.method(), answer.name),
+        order: format!("{} {id} {}", request.verb, answer.name),
         answer: answer.encode_to_vec(),
         time_unix_ms,
     })

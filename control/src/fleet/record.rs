@@ -4,8 +4,8 @@ use tidegate_proto::admin;
 
 use crate::{
     clock::Now,
-    order::Request,
-    snapshot::AdminState,
+    order::{Order, Request, Verb},
+    snapshot::{AdminState, EdgeView},
     store::{AuditRow, OrderRow},
 };
 
@@ -27,22 +27,52 @@ pub(super) fn of_order(request: &Request, result: &str, redirector: &str, now: N
     }
 }
 
-/// A drain that came to an edge through its name. Nobody asked for it, so it names no principal.
-pub(super) fn of_inherited(row: &OrderRow, redirector: &str, now: Now) -> AuditRow {
-    AuditRow {
+/// Orders that came to an edge through its name. Nobody asked for them, so they name no principal.
+pub(super) fn of_inherited(row: &OrderRow, redirector: &str, now: Now) -> Vec<AuditRow> {
+    let drained = row.order.as_ref().filter(|_| row.drains_last()).map(|order| {
+        let (before, after) = (AdminState::Active.as_str(), AdminState::Draining.as_str());
+        ("InheritDrain", before.to_owned(), after.to_owned(), order)
+    });
+    let weighted = row.weighting.as_ref().filter(|_| row.weighs_last()).map(|weighting| {
+        let after = said_weight(weighting.weight.get());
+        ("InheritWeight", String::new(), after, &weighting.order)
+    });
+    let audit = |(method, before, after, order): (&str, String, String, &Order)| AuditRow {
         time_unix_ms: now.unix_ms,
-        method: "InheritDrain".into(),
+        method: method.into(),
         edge: format!("{} {}", row.name, row.id),
-        before: AdminState::Active.as_str().into(),
-        after: AdminState::Draining.as_str().into(),
-        reason: row.order.as_ref().map(|order| order.reason.clone()).unwrap_or_default(),
+        before,
+        after,
+        reason: order.reason.clone(),
         result: "ok".into(),
         redirector: redirector.into(),
         ..AuditRow::default()
+    };
+    drained.into_iter().chain(weighted).map(audit).collect()
+}
+
+/// What an order's record says of its edge once the order holds.
+pub(super) fn after(verb: Verb, edge: &admin::Edge) -> String {
+    match verb {
+        Verb::SetWeight(_) => said_weight(edge.weight),
+        Verb::Forget => "FORGOTTEN".into(),
+        Verb::Drain | Verb::Undrain => short_state(edge.admin_state()).into(),
     }
 }
 
+/// And before it.
+pub(super) fn before(verb: Verb, edge: &EdgeView) -> String {
+    match verb {
+        Verb::SetWeight(_) => said_weight(edge.weight),
+        _ => edge.admin_state.as_str().into(),
+    }
+}
+
+fn said_weight(weight: f64) -> String {
+    format!("weight {weight}")
+}
+
 /// `DRAINING` for `ADMIN_STATE_DRAINING`.
-pub(super) fn short_state(state: admin::AdminState) -> &'static str {
+fn short_state(state: admin::AdminState) -> &'static str {
     state.as_str_name().trim_start_matches("ADMIN_STATE_")
 }

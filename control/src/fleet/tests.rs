@@ -185,6 +185,47 @@ async fn every_attempt_at_an_order_is_recorded_with_what_came_of_it() {
     assert_eq!((store.memory().revision, store.memory().requests.len()), (1, 1));
 }
 
+fn weight(figure: f64) -> Verb {
+    Verb::SetWeight(crate::order::Weight::try_from(figure).expect("a weight"))
+}
+
+#[tokio::test]
+async fn a_weight_is_stored_recorded_and_seen_by_the_next_pick() {
+    let store = MemoryStore::default();
+    let (fleet, running) = start(store.clone());
+    bring_up(&fleet, 1).await;
+    let first = fleet.order(order(weight(2.0), "edge-1", "r1")).await.expect("weighted");
+    assert_eq!((first.weight, first.etag.as_str()), (2.0, "1"));
+    assert_eq!(fleet.published().fleet().edges[0].weight, 2.0);
+    assert_eq!(store.memory().orders[0].weight().get(), 2.0);
+    let again = fleet.order(order(weight(2.0), "edge-1", "r1")).await;
+    assert_eq!(again, Ok(first), "a retry gets the same answer");
+    let other = fleet.order(order(weight(20.0), "edge-1", "r1")).await;
+    assert_eq!(other, Err(Refused::RequestIdReused("r1".into())));
+    fleet.order(order(weight(2.0), "edge-1", "")).await.expect("it holds already");
+    assert_eq!(store.memory().revision, 1, "what holds already changes nothing");
+    running.stop().await;
+    let audit = &store.audit()[0];
+    assert_eq!((audit.before.as_str(), audit.after.as_str()), ("weight 1", "weight 2"));
+    assert_eq!((audit.method.as_str(), audit.reason.as_str()), ("SetWeight", "test"));
+}
+
+#[tokio::test]
+async fn when_the_store_fails_an_edge_keeps_its_weight() {
+    let store = MemoryStore::default();
+    let (fleet, running) = start(store.clone());
+    bring_up(&fleet, 1).await;
+    fleet.order(order(weight(2.0), "edge-1", "")).await.expect("weighted");
+    store.fail("the disk is full");
+    for _ in 0..2 {
+        let failed = fleet.order(order(weight(4.0), "edge-1", "r")).await;
+        let Err(Refused::WeightUnsaved(why)) = failed else { panic!("{failed:?}") };
+        assert!(why.contains("the disk is full"), "{why}");
+        assert_eq!(fleet.published().fleet().edges[0].weight, 2.0);
+    }
+    running.stop().await;
+}
+
 /// A machine was drained, went away, and is back under its name with another UUID.
 async fn rebuild(fleet: &Fleet) -> String {
     fleet.order(order(Verb::Drain, "edge-1", "")).await.expect("drained");

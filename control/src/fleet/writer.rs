@@ -261,7 +261,7 @@ impl Writer {
             orders: inherited.clone(),
             audit: inherited
                 .iter()
-                .map(|row| record::of_inherited(row, &self.redirector, now))
+                .flat_map(|row| record::of_inherited(row, &self.redirector, now))
                 .collect(),
             ..Commit::default()
         };
@@ -297,15 +297,12 @@ impl Writer {
                 return None;
             }
         };
-        let before = self.registry.admin_state(plan.edge())?;
+        let verb = call.request.verb;
+        let before = record::before(verb, &*self.registry.edge(plan.edge(), now)?);
         let answer = self.registry.preview(&plan, now)?;
-        let after = match &plan {
-            Plan::Forget(_) => "FORGOTTEN",
-            _ => record::short_state(answer.admin_state()),
-        };
         let audit = AuditRow {
-            before: before.as_str().into(),
-            after: after.into(),
+            before,
+            after: record::after(verb, &answer),
             edge: format!("{} {}", answer.name, answer.edge_id),
             ..record::of_order(&call.request, "ok", &self.redirector, now)
         };
@@ -320,7 +317,7 @@ impl Writer {
             Plan::Set(row) => commit.orders.push(row.clone()),
             Plan::Forget(id) => commit.forgotten.push(*id),
         }
-        if call.request.verb == Verb::Drain {
+        if verb == Verb::Drain {
             self.registry.block(plan.edge());
         }
         commit.audit.push(audit);
@@ -368,7 +365,7 @@ impl Writer {
         for entry in batch.entries {
             let outcome = match &result {
                 Ok(()) => Ok(entry.answer),
-                Err(error) => Err(Refused::StoreFailed(error.to_string())),
+                Err(error) => Err(unsaved(entry.call.request.verb, error)),
             };
             self.reply(entry.call, outcome);
         }
@@ -471,13 +468,28 @@ async fn wait(done: &mut oneshot::Receiver<Result<(), StoreError>>) -> Result<()
     done.await.unwrap_or_else(|_| Err(StoreError("the store's thread has ended".into())))
 }
 
+fn unsaved(verb: Verb, error: &StoreError) -> Refused {
+    match verb {
+        Verb::SetWeight(_) => Refused::WeightUnsaved(error.to_string()),
+        _ => Refused::StoreFailed(error.to_string()),
+    }
+}
+
 fn log_inherited(rows: &[OrderRow]) {
-    for row in rows {
+    for row in rows.iter().filter(|row| row.order.is_some() && row.drains_last()) {
         tracing::warn!(
             edge = %row.name,
             id = %row.id,
             "a new edge took over the name of a drained one and with it the drain; undrain it when \
              it may take viewers"
+        );
+    }
+    for row in rows.iter().filter(|row| row.weighting.is_some() && row.weighs_last()) {
+        tracing::warn!(
+            edge = %row.name,
+            id = %row.id,
+            weight = row.weight().get(),
+            "a new edge took over the name of another and with it the weight it was given"
         );
     }
 }

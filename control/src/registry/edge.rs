@@ -11,7 +11,7 @@ use tidegate_proto::{
 use super::{Patience, Report};
 use crate::{
     clock::Now,
-    order::Order,
+    order::{Order, Weight, Weighting},
     snapshot::{Cell, EdgeView, Liveness},
     store::{BeatRow, EdgeRow, OrderRow, Seen},
 };
@@ -34,8 +34,12 @@ pub(super) struct Edge {
     pub(super) load: Load,
     pub(super) agent_version: String,
     pub(super) order: Option<Order>,
+    pub(super) weighting: Option<Weighting>,
+    /// The revision of the last order of any kind.
     pub(super) order_revision: u64,
-    /// The order holds here but the store refused it.
+    pub(super) drain_revision: u64,
+    pub(super) weight_revision: u64,
+    /// An order holds here but the store refused it.
     pub(super) order_unsaved: bool,
     pub(super) empty_reports: u8,
     /// Another edge has the better claim to the name.
@@ -71,7 +75,10 @@ impl Edge {
             load: Load::default(),
             agent_version: String::new(),
             order: None,
+            weighting: None,
             order_revision: 0,
+            drain_revision: 0,
+            weight_revision: 0,
             order_unsaved: false,
             empty_reports: 0,
             is_duplicate: false,
@@ -106,7 +113,10 @@ impl Edge {
             load: Load::default(),
             agent_version: String::new(),
             order: None,
+            weighting: None,
             order_revision: 0,
+            drain_revision: 0,
+            weight_revision: 0,
             order_unsaved: false,
             empty_reports: beat.map_or(0, |beat| beat.empty_reports),
             is_duplicate: false,
@@ -264,10 +274,29 @@ impl Edge {
         self.view = None;
     }
 
+    /// The operator's record of it.
+    pub(super) fn order_row(&self) -> OrderRow {
+        OrderRow {
+            id: self.row.id,
+            name: self.row.name.clone(),
+            order: self.order.clone(),
+            weighting: self.weighting.clone(),
+            revision: self.order_revision,
+            drain_revision: self.drain_revision,
+            weight_revision: self.weight_revision,
+        }
+    }
+
+    /// How large its share of the viewers is.
+    pub(super) fn weight(&self) -> Weight {
+        self.weighting.as_ref().map_or_else(Weight::default, |weighting| weighting.weight)
+    }
+
     /// Never while the operator's order stands, nor while one is on its way to the store.
     pub(super) fn is_forgettable(&self, patience: &Patience, now: Now) -> bool {
         matches!(self.state, Liveness::Down | Liveness::Gone)
             && self.order.is_none()
+            && self.weighting.is_none()
             && !self.cell.is_drained()
             && now.monotonic.saturating_sub(self.heard) > patience.forget_after
     }

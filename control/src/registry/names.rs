@@ -3,7 +3,7 @@
 
 use tidegate_proto::edge::{EdgeId, EdgeName};
 
-use super::Registry;
+use super::{Edge, Registry};
 use crate::{
     order::Refused,
     resolve::{Bearer, choose},
@@ -79,30 +79,38 @@ impl Registry {
         }
     }
 
-    /// The newer decision stands: an heir that was ordered otherwise since keeps its own.
+    /// The newer decision stands, of drains and of weights alike: an heir that was ordered otherwise
+    /// since keeps its own.
     fn inherit(&mut self, heir: EdgeId, bearers: &[EdgeId]) {
-        let newest = bearers
+        let dead: Vec<_> = bearers
             .iter()
             .filter_map(|id| self.edges.get(id))
             .filter(|edge| edge.row.id != heir && !edge.is_live())
-            .max_by_key(|edge| edge.order_revision);
-        let Some(dead) = newest else { return };
-        let (Some(order), revision) = (dead.order.clone(), dead.order_revision) else { return };
-        let (name, older) = match self.edges.get(&heir) {
-            Some(edge) => (edge.row.name.clone(), edge.order_revision < revision),
-            None => return,
-        };
-        if older {
-            self.revision += 1;
-            let row = OrderRow { id: heir, name, order: Some(order), revision: self.revision };
+            .map(Edge::order_row)
+            .collect();
+        let Some(own) = self.edges.get(&heir).map(Edge::order_row) else { return };
+        let revision = self.revision + 1;
+        let mut row = OrderRow { revision, ..own.clone() };
+        let drained = dead.iter().max_by_key(|row| row.drain_revision);
+        let newer = |dead: &&OrderRow| dead.drain_revision > own.drain_revision;
+        if let Some(OrderRow { order: Some(order), .. }) = drained.filter(newer) {
+            row = OrderRow { order: Some(order.clone()), drain_revision: revision, ..row };
+        }
+        let weighted = dead.iter().max_by_key(|row| row.weight_revision);
+        let newer = |dead: &&OrderRow| dead.weight_revision > own.weight_revision;
+        if let Some(OrderRow { weighting: Some(weighting), .. }) = weighted.filter(newer) {
+            row = OrderRow { weighting: Some(weighting.clone()), weight_revision: revision, ..row };
+        }
+        if row.drains_last() || row.weighs_last() {
+            self.revision = revision;
             self.set_order(&row);
             self.mark_unsaved(&row);
-            self.inherited.push(row);
+            self.inherited.insert(heir);
         }
     }
 
     fn live(&self, ids: &[EdgeId]) -> Vec<EdgeId> {
-        let is_live = |id: &&EdgeId| self.edges.get(id).is_some_and(super::Edge::is_live);
+        let is_live = |id: &&EdgeId| self.edges.get(id).is_some_and(Edge::is_live);
         ids.iter().filter(is_live).copied().collect()
     }
 }

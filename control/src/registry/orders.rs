@@ -1,13 +1,15 @@
 //! The operator's orders: what each would change, and changing it.
 
+use std::sync::Arc;
+
 use tidegate_proto::{admin, edge::EdgeId};
 
 use super::{Edge, Registry};
 use crate::{
     clock::Now,
-    message::{drain_message, edge_message},
-    order::{Order, Refused, Request, Verb},
-    snapshot::{AdminState, Liveness},
+    message::{drain_message, edge_message, weighting_message},
+    order::{Order, Refused, Request, Verb, Weighting},
+    snapshot::{AdminState, EdgeView, Liveness},
     store::OrderRow,
 };
 
@@ -44,16 +46,24 @@ impl Registry {
         if !request.etag.is_empty() && request.etag != current {
             return Err(Refused::StaleEtag { given: request.etag.clone(), current });
         }
-        let set = |order| Plan::Set(OrderRow { id, name: edge.row.name.clone(), order, revision });
+        let before = OrderRow { revision, ..edge.order_row() };
+        let (drain_revision, weight_revision) = (revision, revision);
         let plan = match request.verb {
             Verb::Drain if edge.order.is_some() && !edge.order_unsaved => Plan::Holds(id),
-            Verb::Drain => set(Some(Order {
-                reason: request.reason.clone(),
-                author: request.principal.name.clone(),
-                created_unix_ms: now.unix_ms,
-            })),
+            Verb::Drain => {
+                let order = Some(order_of(request, now));
+                Plan::Set(OrderRow { order, drain_revision, ..before })
+            }
             Verb::Undrain if edge.order.is_none() => Plan::Holds(id),
-            Verb::Undrain => set(None),
+            Verb::Undrain => Plan::Set(OrderRow { order: None, drain_revision, ..before }),
+            Verb::SetWeight(weight) if edge.weight() == weight && !edge.order_unsaved => {
+                Plan::Holds(id)
+            }
+            Verb::SetWeight(weight) => {
+                let order = order_of(request, now);
+                let weighting = (!weight.is_usual()).then_some(Weighting { weight, order });
+                Plan::Set(OrderRow { weighting, weight_revision, ..before })
+            }
             Verb::Forget => {
                 check_forgettable(edge)?;
                 Plan::Forget(id)
@@ -74,6 +84,13 @@ impl Registry {
         let mut message = edge_message(&super::view::show(edge, &self.patience, mode, now));
         if let Plan::Set(row) = plan {
             message.etag = row.revision.to_string();
+            message.weight = row.weight().get();
+            message.weighting =
+                row.weighting.as_ref().map(|weighting| weighting_message(&weighting.order));
+        }
+        if let Plan::Set(row) = plan
+            && row.drains_last()
+        {
             let state = match row.order {
                 Some(_) => admin::AdminState::Draining,
                 None => admin::AdminState::Active,
@@ -104,7 +121,9 @@ impl Registry {
     /// Applies a plan that the store may have lost: a drain holds all the same until this process
     /// ends, anything else does not.
     pub fn apply_unsaved(&mut self, plan: &Plan) {
-        if let Plan::Set(row @ OrderRow { order: Some(_), .. }) = plan {
+        if let Plan::Set(row @ OrderRow { order: Some(_), .. }) = plan
+            && row.drains_last()
+        {
             self.set_order(row);
             self.mark_unsaved(row);
         }
@@ -118,10 +137,11 @@ impl Registry {
         }
     }
 
-    /// The operator's intent for an edge.
-    #[must_use]
-    pub fn admin_state(&self, id: EdgeId) -> Option<AdminState> {
-        self.edges.get(&id).map(Edge::admin_state)
+    /// An edge as it is now, orders and all.
+    pub fn edge(&mut self, id: EdgeId, now: Now) -> Option<Arc<EdgeView>> {
+        let mode = self.silence.mode();
+        let edge = self.edges.get_mut(&id)?;
+        Some(super::view::show(edge, &self.patience, mode, now))
     }
 
     /// Whether there is something for [`take_inherited`](Self::take_inherited).
@@ -134,7 +154,8 @@ impl Registry {
     /// count as unsaved until [`inheritance_saved`](Self::inheritance_saved). If storing them fails
     /// they are inherited again after a restart.
     pub fn take_inherited(&mut self) -> Vec<OrderRow> {
-        std::mem::take(&mut self.inherited)
+        let heirs = std::mem::take(&mut self.inherited);
+        heirs.iter().filter_map(|id| self.edges.get(id)).map(Edge::order_row).collect()
     }
 
     /// Asked for again, the order is stored anew instead of found to hold already.
@@ -148,23 +169,24 @@ impl Registry {
         self.revision = self.revision.max(row.revision);
         self.stale = true;
         let Some(edge) = self.edges.get_mut(&row.id) else { return };
-        if row.revision < edge.order_revision {
-            // The edge inherited an order while this one was being stored; the store holds that.
-            return;
+        // The edge may have inherited an order while this one was being stored; the store gets that
+        // next, so what is newer stays.
+        if row.drain_revision > edge.drain_revision {
+            edge.set_drain(row);
         }
-        if row.order.is_some() && edge.order.is_none() {
-            // Clients may be on their way, so only reports from now on can show it empty.
-            edge.empty_reports = 0;
+        if row.weight_revision > edge.weight_revision {
+            edge.weighting.clone_from(&row.weighting);
+            edge.weight_revision = row.weight_revision;
         }
-        edge.order.clone_from(&row.order);
-        edge.order_revision = row.revision;
-        edge.order_unsaved = false;
-        edge.cell.set_drained(row.order.is_some());
+        if row.revision > edge.order_revision {
+            edge.order_revision = row.revision;
+            edge.order_unsaved = false;
+        }
         edge.view = None;
     }
 
     pub(super) fn restore_order(&mut self, row: &OrderRow, now: Now) {
-        if row.order.is_some() && !self.edges.contains_key(&row.id) {
+        if row.is_standing() && !self.edges.contains_key(&row.id) {
             // Only the order survived: it must hold when the edge is heard again.
             self.insert(Edge::ordered(row, now));
         }
@@ -177,12 +199,30 @@ impl Registry {
 }
 
 impl Edge {
+    fn set_drain(&mut self, row: &OrderRow) {
+        if row.order.is_some() && self.order.is_none() {
+            // Clients may be on their way, so only reports from now on can show it empty.
+            self.empty_reports = 0;
+        }
+        self.order.clone_from(&row.order);
+        self.drain_revision = row.drain_revision;
+        self.cell.set_drained(row.order.is_some());
+    }
+
     pub(super) fn admin_state(&self) -> AdminState {
         match &self.order {
             None => AdminState::Active,
             Some(_) if self.empty_reports >= super::edge::REPORTS_TO_DRAINED => AdminState::Drained,
             Some(_) => AdminState::Draining,
         }
+    }
+}
+
+fn order_of(request: &Request, now: Now) -> Order {
+    Order {
+        reason: request.reason.clone(),
+        author: request.principal.name.clone(),
+        created_unix_ms: now.unix_ms,
     }
 }
 

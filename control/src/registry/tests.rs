@@ -11,9 +11,9 @@ use tidegate_proto::heartbeat::{Load, Status, Trouble};
 
 use super::*;
 use crate::{
-    order::{Order, Principal, Refused, Request, Verb},
+    order::{Order, Principal, Refused, Request, Verb, Weight, Weighting},
     snapshot::{AdminState, EdgeView, Mode},
-    store::Seen,
+    store::{OrderRow, Seen},
 };
 
 /// A registry under a clock of its own.
@@ -88,6 +88,12 @@ impl World {
 
     fn liveness(&mut self, n: u8) -> Liveness {
         self.view(n).liveness
+    }
+
+    /// Gives an order for edge 1, heard twice before.
+    fn order_on_new(&mut self, verb: Verb) {
+        self.up(&[1]);
+        self.order(verb, "edge-1").expect("it is known");
     }
 
     fn order(&mut self, verb: Verb, edge: &str) -> Result<Plan, Refused> {

@@ -49,7 +49,7 @@ pub(super) struct Embedded {
 impl Embedded {
     /// Takes over `trees`, which hold `memory` already.
     pub(super) fn new(trees: Trees, dir: &Path, memory: &Memory) -> sled::Result<Self> {
-        let standing = memory.orders.iter().filter(|row| row.order.is_some());
+        let standing = memory.orders.iter().filter(|row| row.is_standing());
         Ok(Self {
             audit: Journal::new(trees.audit.clone(), AUDIT_ROWS_MAX)?,
             requests: Journal::new(trees.request.clone(), REQUEST_ROWS_MAX)?,
@@ -80,9 +80,9 @@ impl Embedded {
         self.make_durable()?;
         self.revision = revision;
         for row in &commit.orders {
-            match row.order {
-                Some(_) => self.standing.insert(row.id, row.clone()),
-                None => self.standing.remove(&row.id),
+            match row.is_standing() {
+                true => self.standing.insert(row.id, row.clone()),
+                false => self.standing.remove(&row.id),
             };
         }
         for id in &commit.forgotten {

@@ -87,7 +87,7 @@ impl Store for MemoryStore {
         let memory = &mut self.working()?.memory;
         memory.edges.retain(|row| !edges.contains(&row.id));
         memory.beats.retain(|row| !edges.contains(&row.id));
-        memory.orders.retain(|row| row.order.is_some() || !edges.contains(&row.id));
+        memory.orders.retain(|row| row.is_standing() || !edges.contains(&row.id));
         Ok(())
     }
 

@@ -7,7 +7,7 @@
 //! 1. The sidecar is at the trees' revision or a higher one: **it alone says what stands**. It is
 //!    replaced as a whole and has one checksum, so no part of it can be older than the rest.
 //! 2. The trees are at a higher revision: they decide for each edge of which they have a record,
-//!    and a drain that only the sidecar knows stands as well. An edge drained once too often is
+//!    and an order that only the sidecar knows stands as well. An edge drained once too often is
 //!    seen and undrained; a drain that vanished sends viewers to a machine being repaired.
 //!
 //! No rule removes a record, so no etag is given out twice.
@@ -52,24 +52,23 @@ fn follow(merged: &mut Merged, sidecar: &Standing) {
     }
     merged.revision = sidecar.revision;
     let mut standing = by_edge(sidecar);
-    let (mut drained, mut undrained) = (Vec::new(), Vec::new());
+    let (mut restored, mut freed) = (Vec::new(), Vec::new());
     for row in &mut merged.orders {
         match standing.remove(&row.id) {
             Some(order) if order == row => {}
             Some(order) => {
-                drained.push(row.id);
+                restored.push(order);
                 row.clone_from(order);
             }
-            None if row.order.is_some() => {
-                undrained.push(row.id);
-                row.order = None;
-                row.revision = sidecar.revision;
+            None if row.is_standing() => {
+                freed.push(row.id);
+                row.clear(sidecar.revision);
             }
             None => {}
         }
     }
-    note(merged, "drained", &drained);
-    note(merged, "undrained", &undrained);
+    note_standing(merged, &restored);
+    note(merged, "without orders", &freed);
     add(merged, standing);
 }
 
@@ -87,9 +86,15 @@ fn by_edge(sidecar: &Standing) -> BTreeMap<EdgeId, &OrderRow> {
 }
 
 fn add(merged: &mut Merged, orders: BTreeMap<EdgeId, &OrderRow>) {
-    note(merged, "drained", &orders.keys().copied().collect::<Vec<_>>());
+    note_standing(merged, &orders.values().copied().collect::<Vec<_>>());
     merged.orders.extend(orders.into_values().cloned());
     merged.orders.sort_by_key(|row| row.id);
+}
+
+fn note_standing(merged: &mut Merged, rows: &[&OrderRow]) {
+    let those = |drained| rows.iter().filter(move |row| row.order.is_some() == drained);
+    note(merged, "drained", &those(true).map(|row| row.id).collect::<Vec<_>>());
+    note(merged, "weighted", &those(false).map(|row| row.id).collect::<Vec<_>>());
 }
 
 fn note(merged: &mut Merged, what: &str, edges: &[EdgeId]) {
@@ -106,7 +111,7 @@ fn note(merged: &mut Merged, what: &str, edges: &[EdgeId]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::tests::{drain, undrained};
+    use crate::store::tests::{drain, undrained, weighted};
 
     fn trees(revision: u64, orders: &[OrderRow]) -> Memory {
         Memory { revision, orders: orders.to_vec(), ..Memory::default() }
@@ -156,6 +161,17 @@ mod tests {
     fn a_drain_without_a_record_in_newer_trees_stands() {
         let merged = merge(&trees(5, &[drain(2, 5)]), sidecar(4, &[drain(1, 4)]).as_ref());
         assert_eq!(merged.orders, [drain(1, 4), drain(2, 5)]);
+    }
+
+    #[test]
+    fn a_weight_stands_and_falls_as_a_drain_does() {
+        let merged = merge(&trees(3, &[undrained(1, 3)]), sidecar(4, &[weighted(1, 4)]).as_ref());
+        assert_eq!((merged.revision, merged.orders), (4, vec![weighted(1, 4)]));
+        assert!(merged.notes.iter().any(|note| note.contains("weighted")), "{:?}", merged.notes);
+        let merged = merge(&trees(3, &[weighted(1, 3)]), sidecar(7, &[]).as_ref());
+        assert_eq!((merged.orders[0].is_standing(), merged.orders[0].revision), (false, 7));
+        let merged = merge(&trees(5, &[drain(2, 5)]), sidecar(4, &[weighted(1, 4)]).as_ref());
+        assert_eq!(merged.orders, [weighted(1, 4), drain(2, 5)]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tidegate_proto::{
 };
 
 use super::{AuditRow, BeatRow, EdgeRow, OrderRow, RequestRow, Seen};
-use crate::order::Order;
+use crate::order::{Order, Weight, Weighting};
 
 mod message;
 
@@ -157,12 +157,14 @@ impl Record for OrderRow {
     fn encode(&self) -> Vec<u8> {
         versioned(&message::OrderRecord {
             name: self.name.to_string(),
-            order: self.order.as_ref().map(|order| message::Order {
-                reason: order.reason.clone(),
-                author: order.author.clone(),
-                created_unix_ms: order.created_unix_ms,
-            }),
+            order: self.order.as_ref().map(stored_order),
             revision: self.revision,
+            weighting: self.weighting.as_ref().map(|weighting| message::Weighting {
+                weight: weighting.weight.get(),
+                order: Some(stored_order(&weighting.order)),
+            }),
+            weight_revision: self.weight_revision,
+            drain_revision: (!self.drains_last()).then_some(self.drain_revision),
         })
     }
 
@@ -171,14 +173,32 @@ impl Record for OrderRow {
         Ok(Self {
             id: edge_id(key)?,
             name: name(&row.name)?,
-            order: row.order.map(|order| Order {
-                reason: order.reason,
-                author: order.author,
-                created_unix_ms: order.created_unix_ms,
-            }),
+            order: row.order.map(order),
+            weighting: row.weighting.map(weighting).transpose()?,
             revision: row.revision,
+            drain_revision: row.drain_revision.unwrap_or(row.revision),
+            weight_revision: row.weight_revision,
         })
     }
+}
+
+fn stored_order(order: &Order) -> message::Order {
+    message::Order {
+        reason: order.reason.clone(),
+        author: order.author.clone(),
+        created_unix_ms: order.created_unix_ms,
+    }
+}
+
+fn order(stored: message::Order) -> Order {
+    let message::Order { reason, author, created_unix_ms } = stored;
+    Order { reason, author, created_unix_ms }
+}
+
+fn weighting(stored: message::Weighting) -> Result<Weighting, Undecodable> {
+    let fault = |fault| refuse(format_args!("the weight {fault}"));
+    let weight = Weight::try_from(stored.weight).map_err(fault)?;
+    Ok(Weighting { weight, order: order(stored.order.unwrap_or_default()) })
 }
 
 impl Record for AuditRow {

@@ -8,6 +8,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::*;
+use crate::order::Weight;
 
 mod damage;
 
@@ -23,9 +24,23 @@ pub(super) fn drain(n: u8, revision: u64) -> OrderRow {
     OrderRow { order: Some(order), ..undrained(n, revision) }
 }
 
+/// An edge that gets twice the viewers, and was never drained.
+pub(super) fn weighted(n: u8, revision: u64) -> OrderRow {
+    let order = Order { reason: "big".into(), author: "ann".into(), created_unix_ms: 1_700 };
+    let weight = Weight::try_from(2.0).expect("a weight");
+    OrderRow {
+        weighting: Some(Weighting { weight, order }),
+        drain_revision: 0,
+        weight_revision: revision,
+        ..undrained(n, revision)
+    }
+}
+
 pub(super) fn undrained(n: u8, revision: u64) -> OrderRow {
     let name = format!("edge-{n}").parse().expect("a name");
-    OrderRow { id: id(n), name, order: None, revision }
+    let drain_revision = revision;
+    let (order, weighting, weight_revision) = (None, None, 0);
+    OrderRow { id: id(n), name, order, weighting, revision, drain_revision, weight_revision }
 }
 
 fn edge(id: EdgeId) -> EdgeRow {
@@ -237,6 +252,25 @@ fn after_an_error_the_store_stays_failed() {
     drop(opened);
     // The order was answered with an error, yet it may stand; never less than what was durable.
     assert_eq!(reopen(&folder).memory.orders, [drain(1, 1)]);
+}
+
+#[test]
+fn a_weight_is_kept_in_the_trees_and_in_the_sidecar_and_goes_with_its_edge() {
+    let dir = dir();
+    let mut opened = reopen(dir.path());
+    opened.store.commit(&commit(1, &[weighted(1, 1)])).expect("a commit");
+    opened.store.forget(&[id(1)]).expect("what aged out is dropped");
+    drop(opened);
+    let trees = open_trees(dir.path());
+    trees.order.clear().expect("the trees lose it");
+    trees.db.flush().expect("it is flushed");
+    drop(trees);
+    let mut opened = reopen(dir.path());
+    assert_eq!(opened.memory.orders, [weighted(1, 1)], "the sidecar restores it");
+    let forgotten = vec![id(1)];
+    opened.store.commit(&Commit { forgotten, ..commit(2, &[]) }).expect("a commit");
+    drop(opened);
+    assert_eq!(reopen(dir.path()).memory.orders, []);
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub struct Edge {
     >,
     #[prost(message, optional, tag = "6")]
     pub capacity: ::core::option::Option<Capacity>,
-    /// The share of viewers it gets beside an edge of weight 1.
+    /// The share of viewers it gets beside an edge of weight 1; set by SetWeight.
     #[prost(double, tag = "7")]
     pub weight: f64,
     /// The operator's intent.
@@ -53,6 +53,13 @@ pub struct Edge {
     pub eligible: bool,
     #[prost(string, tag = "18")]
     pub agent_version: ::prost::alloc::string::String,
+    /// The predicted share of its capacity in use, redirects no heartbeat has confirmed included.
+    /// Absent: it reports too little to tell.
+    #[prost(double, optional, tag = "19")]
+    pub predicted_load: ::core::option::Option<f64>,
+    /// Who gave it its weight and why; absent while the weight is 1.
+    #[prost(message, optional, tag = "20")]
+    pub weighting: ::core::option::Option<Weighting>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Endpoint {
@@ -98,6 +105,16 @@ pub struct LivenessReason {
 /// A standing order to send no new clients.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Drain {
+    #[prost(string, tag = "1")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub author: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "3")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// A standing order to send an edge more or fewer of the viewers.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Weighting {
     #[prost(string, tag = "1")]
     pub reason: ::prost::alloc::string::String,
     #[prost(string, tag = "2")]
@@ -245,6 +262,136 @@ pub struct ForgetEdgeRequest {
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ForgetEdgeResponse {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetWeightRequest {
+    #[prost(string, tag = "1")]
+    pub edge: ::prost::alloc::string::String,
+    /// 0.01 to 100; 1 is usual. To send an edge nobody, drain it.
+    #[prost(double, tag = "2")]
+    pub weight: f64,
+    /// Makes a retry get the first call's answer, see DrainEdgeRequest.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub etag: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetWeightResponse {
+    #[prost(message, optional, tag = "1")]
+    pub edge: ::core::option::Option<Edge>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExplainRequest {
+    /// What the client asks for: a path such as `/live/cam/playlist.m3u8`, or a URL, whose scheme
+    /// counts too unless `scheme` is given. Empty: any.
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    /// The client's IP address. Empty: a client of no zone.
+    #[prost(string, tag = "2")]
+    pub client: ::prost::alloc::string::String,
+    /// http, https, rtmp, rtmps, rtmpt or rtmpts. Empty: the URL's, or a client that asks for no more
+    /// than an edge's host.
+    #[prost(string, tag = "3")]
+    pub scheme: ::prost::alloc::string::String,
+    /// Only this edge, by name or UUID; its chance is still the one beside all others.
+    #[prost(string, tag = "4")]
+    pub edge: ::prost::alloc::string::String,
+    /// How many edges are described, best first. At most 1,000; larger values are capped, 0 means 100.
+    /// The counts by reason are always of the whole fleet.
+    #[prost(int32, tag = "5")]
+    pub edges_max: i32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExplainResponse {
+    /// fill, sticky, least, wowza, report, p2c or random.
+    #[prost(string, tag = "1")]
+    pub policy: ::prost::alloc::string::String,
+    /// How far the silence of edges is believed: normal, preserve or panic.
+    #[prost(string, tag = "2")]
+    pub mode: ::prost::alloc::string::String,
+    /// The stream the path names, as 8 hexadecimal digits of its hash; empty: none.
+    #[prost(string, tag = "3")]
+    pub stream: ::prost::alloc::string::String,
+    /// The zone the client belongs to; empty: none.
+    #[prost(string, tag = "4")]
+    pub zone: ::prost::alloc::string::String,
+    /// The path of the rule that demands labels of the edges; empty: none fits.
+    #[prost(string, tag = "5")]
+    pub rule: ::prost::alloc::string::String,
+    /// The scheme the client is taken to use; empty: only a host is asked for.
+    #[prost(string, tag = "6")]
+    pub scheme: ::prost::alloc::string::String,
+    /// How many redirectors are taken to share the clients.
+    #[prost(uint32, tag = "7")]
+    pub redirectors: u32,
+    /// Traffic of the edges that could be chosen over their capacity.
+    #[prost(double, optional, tag = "8")]
+    pub mean_load: ::core::option::Option<f64>,
+    /// The load that `fill` and its kin fill edges up to.
+    #[prost(double, optional, tag = "9")]
+    pub level: ::core::option::Option<f64>,
+    /// Why nobody would be chosen, as clients are told it; empty: somebody would be.
+    #[prost(string, tag = "10")]
+    pub no_edge: ::prost::alloc::string::String,
+    /// Best first: by chance, then by predicted load, then those that would not be chosen.
+    #[prost(message, repeated, tag = "11")]
+    pub edges: ::prost::alloc::vec::Vec<ExplainedEdge>,
+    /// How many edges of the fleet there are for each reason.
+    #[prost(message, repeated, tag = "12")]
+    pub reasons: ::prost::alloc::vec::Vec<ReasonCount>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExplainedEdge {
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub edge_id: ::prost::alloc::string::String,
+    /// The chance that the next client is sent here, 0 to 1.
+    #[prost(double, tag = "3")]
+    pub chance: f64,
+    /// Whether that chance is there at all: false means that it would be refused.
+    #[prost(bool, tag = "4")]
+    pub chosen: bool,
+    #[prost(enumeration = "ExplainReason", tag = "5")]
+    pub reason: i32,
+    /// The reason as a word; for TROUBLE the word the edge itself gave.
+    #[prost(string, tag = "6")]
+    pub code: ::prost::alloc::string::String,
+    /// One sentence for people.
+    #[prost(string, tag = "7")]
+    pub text: ::prost::alloc::string::String,
+    /// The share of its capacity in use by its last report. Absent: it reports too little to tell.
+    #[prost(double, optional, tag = "8")]
+    pub reported_load: ::core::option::Option<f64>,
+    /// The same with the redirects that no heartbeat has confirmed.
+    #[prost(double, optional, tag = "9")]
+    pub predicted_load: ::core::option::Option<f64>,
+    /// Redirects handed out since its last heartbeat.
+    #[prost(uint32, tag = "10")]
+    pub pending: u32,
+    /// Redirects that no heartbeat has confirmed, by estimate.
+    #[prost(double, tag = "11")]
+    pub unconfirmed: f64,
+    #[prost(message, optional, tag = "12")]
+    pub capacity: ::core::option::Option<Capacity>,
+    /// What it is reckoned to carry, in bits per second.
+    #[prost(double, tag = "13")]
+    pub capacity_bps: f64,
+    #[prost(double, tag = "14")]
+    pub weight: f64,
+    /// Redirects until the confirmation window closes; 0 or less: it is closed.
+    #[prost(double, tag = "15")]
+    pub window_room: f64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReasonCount {
+    #[prost(enumeration = "ExplainReason", tag = "1")]
+    pub reason: i32,
+    #[prost(uint32, tag = "2")]
+    pub edges: u32,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum AdminState {
@@ -321,6 +468,123 @@ impl Liveness {
             "LIVENESS_DOWN" => Some(Self::Down),
             "LIVENESS_GONE" => Some(Self::Gone),
             "LIVENESS_UNCONFIRMED" => Some(Self::Unconfirmed),
+            _ => None,
+        }
+    }
+}
+/// Why an edge would be chosen for the next client, or why not. Where several hold, the first of
+/// them in the order in which a pick looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ExplainReason {
+    Unspecified = 0,
+    /// May be drawn.
+    Candidate = 1,
+    /// Carries the stream and is not too full, so it is preferred (`sticky`).
+    Host = 2,
+    /// Stands in, since no edge in good order can serve.
+    Fallback = 3,
+    /// Could serve, but others carry less: above the level, or not the least loaded.
+    AboveLevel = 4,
+    /// So many redirects are unconfirmed that it is taken only if the others are no better.
+    WindowClosed = 5,
+    /// Its last heartbeat is overdue; waits until others cannot serve.
+    Late = 6,
+    /// Reports neither viewers nor bandwidth; waits until measured edges cannot serve.
+    Unmeasured = 7,
+    /// The operator drained it.
+    Drained = 8,
+    /// It asked for no new viewers.
+    Paused = 9,
+    /// Silent for too long.
+    Silent = 10,
+    /// Said goodbye.
+    Goodbye = 11,
+    /// Another live edge has the better claim to its name.
+    DuplicateName = 12,
+    /// Came back from DOWN again and again; held back for a while.
+    Flapping = 13,
+    /// Heard once; waits until edges heard twice cannot serve.
+    New = 14,
+    /// Remembered from before a restart and not heard since; waits likewise.
+    Restarted = 15,
+    /// Doubts itself; `code` is its own word.
+    Trouble = 16,
+    /// Does not serve the scheme.
+    NoEndpoint = 17,
+    /// Its address is the redirector's own.
+    OwnAddress = 18,
+    /// Lacks a label that the configuration demands.
+    LabelMissing = 19,
+    /// Edges of the client's own zone can serve.
+    OtherZone = 20,
+    /// Carries as large a share of the stream's viewers as it may.
+    SpreadLimit = 21,
+    /// Above `overflow_at`, and another place can serve.
+    Overloaded = 22,
+    /// Clients say that it failed them.
+    Failed = 23,
+}
+impl ExplainReason {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "EXPLAIN_REASON_UNSPECIFIED",
+            Self::Candidate => "EXPLAIN_REASON_CANDIDATE",
+            Self::Host => "EXPLAIN_REASON_HOST",
+            Self::Fallback => "EXPLAIN_REASON_FALLBACK",
+            Self::AboveLevel => "EXPLAIN_REASON_ABOVE_LEVEL",
+            Self::WindowClosed => "EXPLAIN_REASON_WINDOW_CLOSED",
+            Self::Late => "EXPLAIN_REASON_LATE",
+            Self::Unmeasured => "EXPLAIN_REASON_UNMEASURED",
+            Self::Drained => "EXPLAIN_REASON_DRAINED",
+            Self::Paused => "EXPLAIN_REASON_PAUSED",
+            Self::Silent => "EXPLAIN_REASON_SILENT",
+            Self::Goodbye => "EXPLAIN_REASON_GOODBYE",
+            Self::DuplicateName => "EXPLAIN_REASON_DUPLICATE_NAME",
+            Self::Flapping => "EXPLAIN_REASON_FLAPPING",
+            Self::New => "EXPLAIN_REASON_NEW",
+            Self::Restarted => "EXPLAIN_REASON_RESTARTED",
+            Self::Trouble => "EXPLAIN_REASON_TROUBLE",
+            Self::NoEndpoint => "EXPLAIN_REASON_NO_ENDPOINT",
+            Self::OwnAddress => "EXPLAIN_REASON_OWN_ADDRESS",
+            Self::LabelMissing => "EXPLAIN_REASON_LABEL_MISSING",
+            Self::OtherZone => "EXPLAIN_REASON_OTHER_ZONE",
+            Self::SpreadLimit => "EXPLAIN_REASON_SPREAD_LIMIT",
+            Self::Overloaded => "EXPLAIN_REASON_OVERLOADED",
+            Self::Failed => "EXPLAIN_REASON_FAILED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "EXPLAIN_REASON_UNSPECIFIED" => Some(Self::Unspecified),
+            "EXPLAIN_REASON_CANDIDATE" => Some(Self::Candidate),
+            "EXPLAIN_REASON_HOST" => Some(Self::Host),
+            "EXPLAIN_REASON_FALLBACK" => Some(Self::Fallback),
+            "EXPLAIN_REASON_ABOVE_LEVEL" => Some(Self::AboveLevel),
+            "EXPLAIN_REASON_WINDOW_CLOSED" => Some(Self::WindowClosed),
+            "EXPLAIN_REASON_LATE" => Some(Self::Late),
+            "EXPLAIN_REASON_UNMEASURED" => Some(Self::Unmeasured),
+            "EXPLAIN_REASON_DRAINED" => Some(Self::Drained),
+            "EXPLAIN_REASON_PAUSED" => Some(Self::Paused),
+            "EXPLAIN_REASON_SILENT" => Some(Self::Silent),
+            "EXPLAIN_REASON_GOODBYE" => Some(Self::Goodbye),
+            "EXPLAIN_REASON_DUPLICATE_NAME" => Some(Self::DuplicateName),
+            "EXPLAIN_REASON_FLAPPING" => Some(Self::Flapping),
+            "EXPLAIN_REASON_NEW" => Some(Self::New),
+            "EXPLAIN_REASON_RESTARTED" => Some(Self::Restarted),
+            "EXPLAIN_REASON_TROUBLE" => Some(Self::Trouble),
+            "EXPLAIN_REASON_NO_ENDPOINT" => Some(Self::NoEndpoint),
+            "EXPLAIN_REASON_OWN_ADDRESS" => Some(Self::OwnAddress),
+            "EXPLAIN_REASON_LABEL_MISSING" => Some(Self::LabelMissing),
+            "EXPLAIN_REASON_OTHER_ZONE" => Some(Self::OtherZone),
+            "EXPLAIN_REASON_SPREAD_LIMIT" => Some(Self::SpreadLimit),
+            "EXPLAIN_REASON_OVERLOADED" => Some(Self::Overloaded),
+            "EXPLAIN_REASON_FAILED" => Some(Self::Failed),
             _ => None,
         }
     }
@@ -573,6 +837,58 @@ pub mod fleet_service_client {
                 .insert(GrpcMethod::new("tidegate.admin.v1.FleetService", "ForgetEdge"));
             self.inner.unary(req, path, codec).await
         }
+        /// Gives an edge a larger or smaller share of the viewers. Once this has answered OK the weight is
+        /// on disk; clients go by it within a moment, with the next table that picks are made from.
+        pub async fn set_weight(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetWeightRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetWeightResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.admin.v1.FleetService/SetWeight",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.admin.v1.FleetService", "SetWeight"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Says for every edge whether the next client would be sent to it, and why or why not. Sends
+        /// nobody anywhere and counts no redirect.
+        pub async fn explain(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExplainRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExplainResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/tidegate.admin.v1.FleetService/Explain",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("tidegate.admin.v1.FleetService", "Explain"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -637,6 +953,21 @@ pub mod fleet_service_server {
             tonic::Response<super::ForgetEdgeResponse>,
             tonic::Status,
         >;
+        /// Gives an edge a larger or smaller share of the viewers. Once this has answered OK the weight is
+        /// on disk; clients go by it within a moment, with the next table that picks are made from.
+        async fn set_weight(
+            &self,
+            request: tonic::Request<super::SetWeightRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetWeightResponse>,
+            tonic::Status,
+        >;
+        /// Says for every edge whether the next client would be sent to it, and why or why not. Sends
+        /// nobody anywhere and counts no redirect.
+        async fn explain(
+            &self,
+            request: tonic::Request<super::ExplainRequest>,
+        ) -> std::result::Result<tonic::Response<super::ExplainResponse>, tonic::Status>;
     }
     /// The fleet of edges that one redirector knows.
     ///
@@ -974,6 +1305,96 @@ pub mod fleet_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ForgetEdgeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.admin.v1.FleetService/SetWeight" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetWeightSvc<T: FleetService>(pub Arc<T>);
+                    impl<
+                        T: FleetService,
+                    > tonic::server::UnaryService<super::SetWeightRequest>
+                    for SetWeightSvc<T> {
+                        type Response = super::SetWeightResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetWeightRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as FleetService>::set_weight(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetWeightSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/tidegate.admin.v1.FleetService/Explain" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExplainSvc<T: FleetService>(pub Arc<T>);
+                    impl<
+                        T: FleetService,
+                    > tonic::server::UnaryService<super::ExplainRequest>
+                    for ExplainSvc<T> {
+                        type Response = super::ExplainResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExplainRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as FleetService>::explain(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExplainSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -12,6 +12,7 @@ Examples:
   tidegatectl drain edge-1 --reason 'kernel update'   no new viewers; wait for DRAINED, then stop it
   tidegatectl watch                                   every change as it happens
   tidegatectl undrain edge-1
+  tidegatectl weight edge-1 0.5                       half the viewers it would get otherwise
   tidegatectl --admin lb-1,lb-2 drain edge-1          an order to both redirectors
   tidegatectl --output json edges | jq -r '.edges[].name'
 
@@ -88,6 +89,9 @@ pub(crate) enum Command {
         /// label.KEY= (both with *), edge_id=, paused=, eligible= (true or false).
         #[arg(long, default_value = "")]
         filter: String,
+        /// Shows UUIDs too.
+        #[arg(long)]
+        wide: bool,
     },
     /// Shows everything about one edge.
     Edge {
@@ -98,6 +102,14 @@ pub(crate) enum Command {
     Drain(Order),
     /// Takes a drain back.
     Undrain(Order),
+    /// Gives an edge a larger or smaller share of the viewers than its capacity asks for.
+    Weight {
+        #[command(flatten)]
+        order: Order,
+        /// 0.01 to 100; 1 is usual, 2 gets twice the viewers. Nobody at all is what `drain` is for.
+        #[arg(allow_negative_numbers = true)]
+        weight: f64,
+    },
     /// Shows every edge, then every change, until interrupted.
     Watch,
     /// Removes an edge that is DOWN or GONE and not drained.
@@ -113,7 +125,7 @@ pub(crate) enum Command {
     Token(Token),
 }
 
-/// What a drain and an undrain take.
+/// What orders take.
 #[derive(Debug, Clone, Group)]
 pub(crate) struct Order {
     /// The edge's name or UUID.
@@ -180,5 +192,20 @@ mod tests {
         let args = Args::try_parse_from(words).expect("understood");
         assert_eq!(args.reach.admin, "a,b");
         assert!(matches!(args.command, Command::Drain(order) if order.reason == "x"));
+    }
+
+    #[test]
+    fn a_weight_follows_its_edge() {
+        let words = ["tidegatectl", "weight", "edge-1", "0.5", "--reason", "x", "--etag", "7"];
+        let args = Args::try_parse_from(words).expect("understood");
+        let Command::Weight { order, weight } = args.command else { panic!("{args:?}") };
+        assert_eq!((order.name.as_str(), weight), ("edge-1", 0.5));
+        assert_eq!((order.reason.as_str(), order.etag.as_str()), ("x", "7"));
+        // Out of bounds is for the redirector to judge, so that it says the same to everybody.
+        assert!(Args::try_parse_from(["tidegatectl", "weight", "edge-1", "-1"]).is_ok());
+        for words in [["weight", "edge-1", "much"].as_slice(), &["weight", "edge-1"]] {
+            let words = ["tidegatectl"].iter().chain(words);
+            assert!(Args::try_parse_from(words).is_err());
+        }
     }
 }

@@ -30,7 +30,7 @@ pub(crate) fn edge(edge: &Edge, now: i64) -> String {
         ("Address", plain(&edge.redirect_address)),
         ("Endpoints", endpoints(edge)),
         ("Capacity", capacity(edge)),
-        ("Weight", edge.weight.to_string()),
+        ("Weight", weight(edge, now)),
         ("Viewers", format!("{}, {} pending", viewers(edge), edge.pending)),
     ]);
     facts.extend(figures(edge));
@@ -41,6 +41,13 @@ pub(crate) fn edge(edge: &Edge, now: i64) -> String {
     ]);
     let lines = facts.iter().filter(|(_, value)| !value.is_empty());
     lines.map(|(name, value)| format!("{name:<11}{value}")).collect::<Vec<_>>().join("\n")
+}
+
+fn weight(edge: &Edge, now: i64) -> String {
+    let Some(by) = &edge.weighting else { return edge.weight.to_string() };
+    let when = by.create_time.as_ref().map_or(UNKNOWN.into(), |time| age(time, now));
+    let why = if by.reason.is_empty() { String::new() } else { format!(": {}", plain(&by.reason)) };
+    format!("{}, set {when} ago by {}{why}", edge.weight, plain(&by.author))
 }
 
 fn figures(edge: &Edge) -> [(&'static str, String); 5] {

@@ -50,11 +50,14 @@ async fn run(args: Args) -> Result<(), Failure> {
     let Args { command, reach, output } = args;
     let targets = || target::targets(&reach);
     match command {
-        Command::Edges { filter } => reads::edges(&targets()?, &filter, output).await,
+        Command::Edges { filter, wide } => reads::edges(&targets()?, &filter, wide, output).await,
         Command::Edge { name } => reads::edge(&targets()?, &name, output).await,
         Command::Watch => follow::watch(&targets()?, output).await,
         Command::Drain(order) => orders::drain(&targets()?, order, output).await,
         Command::Undrain(order) => orders::undrain(&targets()?, order, output).await,
+        Command::Weight { order, weight } => {
+            orders::weight(&targets()?, order, weight, output).await
+        }
         Command::Forget { name } => orders::forget(&targets()?, &name, output).await,
         Command::Key(command) => keys::key(command),
         Command::Token(command) => keys::token(command),

@@ -3,7 +3,9 @@
 use futures_util::future::join_all;
 use serde_json::json;
 use tidegate_control::json::to_json;
-use tidegate_proto::admin::{DrainEdgeRequest, Edge, ForgetEdgeRequest, UndrainEdgeRequest};
+use tidegate_proto::admin::{
+    DrainEdgeRequest, Edge, ForgetEdgeRequest, SetWeightRequest, UndrainEdgeRequest,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -40,6 +42,22 @@ pub(crate) async fn undrain(
         Ok(client.undrain_edge(request.clone()).await?.into_inner().edge)
     };
     everywhere(targets, &name, "undrain", output, ask).await
+}
+
+/// Gives an edge its share of the viewers everywhere.
+pub(crate) async fn weight(
+    targets: &[Target],
+    order: Order,
+    weight: f64,
+    output: Output,
+) -> Result<(), Failure> {
+    check_etag(targets, &order)?;
+    let request_id = request_id(&order);
+    let Order { name, reason, etag, .. } = order;
+    let request = SetWeightRequest { edge: name.clone(), weight, request_id, etag, reason };
+    let ask =
+        async |client: &mut Client| Ok(client.set_weight(request.clone()).await?.into_inner().edge);
+    everywhere(targets, &name, "weight", output, ask).await
 }
 
 /// Removes an edge everywhere.
@@ -98,11 +116,12 @@ async fn everywhere(
 fn outcome_line(target: &Target, name: &str, edge: &Option<Edge>) -> String {
     match edge {
         Some(edge) => format!(
-            "{}: {} is {}, viewers: {}",
+            "{}: {} is {}, viewers: {}{}",
             target.name,
             plain(&edge.name),
             table::admin_state(edge),
-            table::viewers(edge)
+            table::viewers(edge),
+            table::weight(edge).map(|weight| format!(", weight: {weight}")).unwrap_or_default()
         ),
         None => format!("{}: {} is forgotten", target.name, plain(name)),
     }

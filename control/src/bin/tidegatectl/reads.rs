@@ -16,10 +16,15 @@ use crate::{
 const PAGE_SIZE: i32 = 1_000;
 
 /// Shows every edge that a filter admits.
-pub(crate) async fn edges(targets: &[Target], filter: &str, output: Output) -> Result<(), Failure> {
+pub(crate) async fn edges(
+    targets: &[Target],
+    filter: &str,
+    wide: bool,
+    output: Output,
+) -> Result<(), Failure> {
     let edges = first(targets, async |client| list(client, filter).await).await?;
     match output {
-        Output::Table => say(&table::edges(&edges, table::now())),
+        Output::Table => say(&table::edges(&edges, wide, table::now())),
         Output::Json => {
             let whole = ListEdgesResponse { edges, next_page_token: String::new() };
             say(&json("ListEdgesResponse", &whole)?)

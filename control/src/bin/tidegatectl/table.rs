@@ -10,8 +10,9 @@ use crate::show::plain;
 /// What stands for something unknown; it is never shown as 0.
 pub(crate) const UNKNOWN: &str = "-";
 
-const COLUMNS: [&str; 9] =
-    ["NAME", "STATE", "LIVENESS", "VIEWERS", "CAPACITY", "OUT", "PENDING", "LAST", "REASON"];
+const COLUMNS: [&str; 10] = [
+    "NAME", "STATE", "LIVENESS", "VIEWERS", "CAPACITY", "OUT", "LOAD", "PENDING", "LAST", "REASON",
+];
 /// A column grows with its cells up to this, so that one long name does not push out the rest.
 const WIDTH_MAX: usize = 48;
 
@@ -28,7 +29,8 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    fn new(columns: &[&str]) -> Self {
+    /// Columns of these names.
+    pub(crate) fn new(columns: &[&str]) -> Self {
         let mut table = Self { widths: vec![0; columns.len()], rows: Vec::new() };
         table.push(columns.iter().map(|&column| column.to_owned()).collect());
         table
@@ -37,7 +39,7 @@ impl Table {
     /// The columns of a watch, wide enough for what usually comes later.
     pub(crate) fn with_event() -> Self {
         let mut table = Self::new(&[&["EVENT"], COLUMNS.as_slice()].concat());
-        let usual = ["CHANGED", "", "DRAINING", "SUSPECT", "", "", "100.0 Mbit/s", "", "100s"];
+        let usual = ["CHANGED", "", "DRAINING", "SUSPECT", "", "", "100.0 Mbit/s", "", "", "100s"];
         for (width, text) in table.widths.iter_mut().zip(usual) {
             *width = (*width).max(text.len());
         }
@@ -72,11 +74,23 @@ impl Table {
     }
 }
 
-/// A table of edges. `now` is in seconds since 1970.
-pub(crate) fn edges(edges: &[Edge], now: i64) -> String {
-    let mut table = Table::new(&COLUMNS);
+/// A table of edges, with their UUIDs if it may be `wide`, and with their weights unless all are 1.
+/// `now` is in seconds since 1970.
+pub(crate) fn edges(edges: &[Edge], wide: bool, now: i64) -> String {
+    let weighted = edges.iter().any(|edge| weight(edge).is_some());
+    let also = |name: &'static str, wanted: bool| wanted.then_some(name);
+    let first =
+        COLUMNS[..1].iter().copied().chain(also("UUID", wide)).chain(also("WEIGHT", weighted));
+    let mut table = Table::new(&first.chain(COLUMNS[1..].iter().copied()).collect::<Vec<_>>());
     for edge in edges {
-        table.push(row(edge, now));
+        let mut cells = row(edge, now);
+        if weighted {
+            cells.insert(1, edge.weight.to_string());
+        }
+        if wide {
+            cells.insert(1, plain(&edge.edge_id));
+        }
+        table.push(cells);
     }
     if edges.is_empty() {
         table.push(vec!["(no edges)".to_owned()]);
@@ -93,6 +107,7 @@ pub(crate) fn row(edge: &Edge, now: i64) -> Vec<String> {
         viewers(edge),
         capacity(edge),
         load(edge).bandwidth_out_bps.map_or(UNKNOWN.into(), rate),
+        edge.predicted_load.map_or(UNKNOWN.into(), percent),
         edge.pending.to_string(),
         edge.last_heartbeat_time.as_ref().map_or(UNKNOWN.into(), |time| age(time, now)),
         reason(edge),
@@ -129,6 +144,17 @@ pub(crate) fn capacity(edge: &Edge) -> String {
         (0, bps) => rate(bps),
         (viewers, bps) => format!("{viewers}, {}", rate(bps)),
     }
+}
+
+/// An edge's weight where it is not the usual 1.
+pub(crate) fn weight(edge: &Edge) -> Option<f64> {
+    // A redirector that does not know of weights yet says 0.
+    Some(edge.weight).filter(|weight| *weight != 1.0 && *weight > 0.0)
+}
+
+/// A share with one decimal, for example `48.0 %`.
+pub(crate) fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
 }
 
 /// A rate with one decimal, for example `48.0 Mbit/s`.
@@ -180,6 +206,7 @@ mod tests {
                 bandwidth_out_bps: Some(48_040_000),
                 ..Load::default()
             }),
+            predicted_load: Some(0.375),
             pending: 3,
             last_heartbeat_time: Some(Timestamp { seconds: 998, nanos: 0 }),
             drain: Some(Drain {
@@ -194,19 +221,32 @@ mod tests {
     #[test]
     fn columns_are_aligned_and_the_unknown_is_not_zero() {
         let bare = Edge { name: "a-much-longer-name".into(), paused: true, ..Edge::default() };
-        let text = edges(&[full(), bare], 1_000);
+        let text = edges(&[full(), bare], false, 1_000);
         let lines: Vec<_> = text.lines().collect();
         let wanted = [
-            "NAME                STATE        LIVENESS            VIEWERS  CAPACITY           OUT          PENDING  LAST  REASON",
-            "edge-1              DRAINING     UP                  0        4000, 10.0 Gbit/s  48.0 Mbit/s  3        2s    drained by alice: kernel\\u{1b}[31m\\u{a}update",
-            "a-much-longer-name  UNSPECIFIED  UNSPECIFIED paused  -        -                  -            0        -",
+            "NAME                STATE        LIVENESS            VIEWERS  CAPACITY           OUT          LOAD    PENDING  LAST  REASON",
+            "edge-1              DRAINING     UP                  0        4000, 10.0 Gbit/s  48.0 Mbit/s  37.5 %  3        2s    drained by alice: kernel\\u{1b}[31m\\u{a}update",
+            "a-much-longer-name  UNSPECIFIED  UNSPECIFIED paused  -        -                  -            -       0        -",
         ];
         assert_eq!(lines, wanted);
     }
 
     #[test]
+    fn weights_and_uuids_are_shown_where_they_are_wanted() {
+        let usual = Edge { name: "edge-2".into(), weight: 1.0, ..Edge::default() };
+        assert!(!edges(&[usual.clone()], false, 0).contains("WEIGHT"));
+        let half = Edge { name: "edge-1".into(), weight: 0.5, ..Edge::default() };
+        let text = edges(&[Edge { edge_id: "some-uuid".into(), ..half }, usual], true, 0);
+        let lines: Vec<Vec<_>> =
+            text.lines().map(|l| l.split_whitespace().take(3).collect()).collect();
+        assert_eq!(lines[0], ["NAME", "UUID", "WEIGHT"]);
+        assert_eq!(lines[1], ["edge-1", "some-uuid", "0.5"]);
+        assert_eq!(lines[2][..2], ["edge-2", "1"]);
+    }
+
+    #[test]
     fn an_empty_fleet_is_said_to_be_empty() {
-        assert!(edges(&[], 0).ends_with("(no edges)"));
+        assert!(edges(&[], false, 0).ends_with("(no edges)"));
     }
 
     #[test]

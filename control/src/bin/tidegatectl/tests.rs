@@ -6,9 +6,10 @@ use std::{
 };
 
 use tidegate_proto::admin::{
-    DrainEdgeRequest, DrainEdgeResponse, Edge, ForgetEdgeRequest, ForgetEdgeResponse,
-    GetEdgeRequest, GetEdgeResponse, ListEdgesRequest, ListEdgesResponse, UndrainEdgeRequest,
-    UndrainEdgeResponse, WatchFleetRequest, WatchFleetResponse,
+    DrainEdgeRequest, DrainEdgeResponse, Edge, ExplainRequest, ExplainResponse, ForgetEdgeRequest,
+    ForgetEdgeResponse, GetEdgeRequest, GetEdgeResponse, ListEdgesRequest, ListEdgesResponse,
+    SetWeightRequest, SetWeightResponse, UndrainEdgeRequest, UndrainEdgeResponse,
+    WatchFleetRequest, WatchFleetResponse,
     fleet_service_server::{FleetService, FleetServiceServer},
     watch_fleet_response::Kind,
 };
@@ -94,6 +95,21 @@ impl FleetService for Puppet {
         self.say(&request.get_ref().request_id, UndrainEdgeResponse { edge: Some(edge()) })
     }
 
+    async fn set_weight(
+        &self,
+        request: Request<SetWeightRequest>,
+    ) -> Result<Response<SetWeightResponse>, Status> {
+        let SetWeightRequest { request_id, weight, .. } = request.into_inner();
+        self.say(&request_id, SetWeightResponse { edge: Some(Edge { weight, ..edge() }) })
+    }
+
+    async fn explain(
+        &self,
+        _: Request<ExplainRequest>,
+    ) -> Result<Response<ExplainResponse>, Status> {
+        self.say("", ExplainResponse::default())
+    }
+
     async fn forget_edge(
         &self,
         _: Request<ForgetEdgeRequest>,
@@ -148,6 +164,7 @@ async fn an_order_goes_to_all_under_one_id_and_the_failed_are_named() {
     assert!(!good.seen()[0].is_empty());
     let fine = reach(&[good_at]);
     assert!(orders::undrain(&fine, order(), Output::Json).await.is_ok());
+    assert!(orders::weight(&fine, order(), 2.0, Output::Table).await.is_ok());
     assert!(orders::forget(&fine, "edge-1", Output::Table).await.is_ok());
 }
 
@@ -164,7 +181,7 @@ async fn a_question_goes_on_to_the_next_that_can_answer() {
     let (good_at, good) = puppet(Code::Ok).await;
     let (stopping, _) = puppet(Code::Unavailable).await;
     let all = reach(&[nobody().await, stopping, good_at]);
-    assert!(reads::edges(&all, "", Output::Table).await.is_ok());
+    assert!(reads::edges(&all, "", true, Output::Table).await.is_ok());
     assert!(reads::edge(&all, "edge-1", Output::Json).await.is_ok());
     assert_eq!(good.seen().len(), 2);
 }

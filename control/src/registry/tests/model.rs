@@ -12,6 +12,7 @@ enum Op {
     Rename(u8, u8),
     Drain(u8),
     Undrain(u8),
+    Weight(u8, u8),
     Forget(u8),
     NewSession,
     Pass(u16),
@@ -27,6 +28,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => (edge.clone(), edge.clone()).prop_map(|(a, b)| Op::Rename(a, b)),
         2 => edge.clone().prop_map(Op::Drain),
         1 => edge.clone().prop_map(Op::Undrain),
+        2 => (edge.clone(), 1u8..4).prop_map(|(edge, weight)| Op::Weight(edge, weight)),
         1 => edge.prop_map(Op::Forget),
         1 => Just(Op::NewSession),
         3 => (1u16..60_000).prop_map(Op::Pass),
@@ -53,12 +55,7 @@ fn restart(world: &mut World, memory: &mut Memory) {
         .edges
         .values()
         .filter(|edge| edge.order_revision > 0)
-        .map(|edge| OrderRow {
-            id: edge.row.id,
-            name: edge.row.name.clone(),
-            order: edge.order.clone(),
-            revision: edge.order_revision,
-        })
+        .map(Edge::order_row)
         .collect();
     memory.revision = world.registry.revision();
     world.registry = Registry::restore(Patience::default(), memory, world.now);
@@ -70,6 +67,7 @@ proptest! {
         let mut world = World::new();
         let mut memory = Memory::default();
         let mut drained: HashSet<EdgeId> = HashSet::new();
+        let mut weights: HashMap<EdgeId, f64> = HashMap::new();
         for op in ops {
             match op {
                 Op::Beat(n) => world.hear(n),
@@ -88,8 +86,17 @@ proptest! {
                         drained.remove(&plan.edge());
                     }
                 }
+                Op::Weight(n, weight) => {
+                    let weight = Weight::try_from(f64::from(weight)).expect("a weight");
+                    let verb = Verb::SetWeight(weight);
+                    if let Ok(plan) = world.order(verb, &id(n).to_string()) {
+                        weights.insert(plan.edge(), weight.get());
+                    }
+                }
                 Op::Forget(n) => {
-                    let _ = world.order(Verb::Forget, &id(n).to_string());
+                    if world.order(Verb::Forget, &id(n).to_string()).is_ok() {
+                        weights.remove(&id(n));
+                    }
                 }
                 Op::NewSession => world.session = world.session.wrapping_add(1),
                 Op::Pass(ms) => {
@@ -99,13 +106,18 @@ proptest! {
                 }
                 Op::Restart => restart(&mut world, &mut memory),
             }
-            drained.extend(world.registry.take_inherited().iter().map(|row| row.id));
+            for row in world.registry.take_inherited() {
+                drained.extend(row.order.as_ref().map(|_| row.id));
+                weights.insert(row.id, row.weight().get());
+            }
             let fleet = world.registry.view(world.now);
             prop_assert_eq!(fleet.edges.len(), world.registry.len());
             for edge in &fleet.edges {
                 let ordered = drained.contains(&edge.id);
                 prop_assert_eq!(edge.order.is_some(), ordered);
                 prop_assert_eq!(edge.cell.is_drained(), ordered);
+                let weight = weights.get(&edge.id).copied().unwrap_or(1.0);
+                prop_assert_eq!(edge.weight, weight, "a weight was lost or made up");
                 prop_assert!(!(edge.eligible && (ordered || edge.paused)));
             }
             for place in fleet.eligible.iter().chain(&fleet.fallback) {
@@ -114,6 +126,8 @@ proptest! {
                 prop_assert!(!matches!(edge.liveness, Liveness::Down | Liveness::Gone));
             }
             let known: HashSet<_> = fleet.edges.iter().map(|edge| edge.id).collect();
+            weights.retain(|id, weight| known.contains(id) || *weight != 1.0);
+            prop_assert!(weights.keys().all(|id| known.contains(id)), "a weight was lost");
             prop_assert!(drained.is_subset(&known), "an order was lost with its edge");
         }
     }

@@ -32,15 +32,22 @@ fn after_a_restart_only_edges_that_were_alive_and_willing_stand_in() {
     }
 }
 
-#[test]
-fn an_order_survives_even_without_its_edge() {
-    let order = Order { reason: "disk".into(), author: "ann".into(), created_unix_ms: 1 };
-    let row = OrderRow {
+fn drained_row(order: Order) -> OrderRow {
+    OrderRow {
         id: id(1),
         name: "edge-1".parse().expect("a name"),
         order: Some(order),
+        weighting: None,
         revision: 7,
-    };
+        drain_revision: 7,
+        weight_revision: 0,
+    }
+}
+
+#[test]
+fn an_order_survives_even_without_its_edge() {
+    let order = Order { reason: "disk".into(), author: "ann".into(), created_unix_ms: 1 };
+    let row = drained_row(order);
     let memory = Memory { orders: vec![row], revision: 7, ..Memory::default() };
     let mut world = World::remembering(&memory);
     assert_eq!(world.view(1).admin_state, AdminState::Draining);
@@ -55,11 +62,28 @@ fn an_order_survives_even_without_its_edge() {
 #[test]
 fn nobody_is_sent_to_an_edge_of_which_only_the_order_survived() {
     let order = Order { reason: "disk".into(), author: "ann".into(), created_unix_ms: 1 };
-    let name = "edge-1".parse().expect("a name");
-    let row = OrderRow { id: id(1), name, order: Some(order), revision: 7 };
+    let row = drained_row(order);
     let memory = Memory { orders: vec![row], revision: 7, ..Memory::default() };
     let mut world = World::remembering(&memory);
     world.order(Verb::Undrain, "edge-1").expect("it is known");
     let fleet = world.registry.view(world.now);
     assert!(fleet.eligible.is_empty() && fleet.fallback.is_empty());
+}
+
+#[test]
+fn a_weight_survives_even_without_its_edge() {
+    let order = Order { reason: "big".into(), author: "ann".into(), created_unix_ms: 1 };
+    let weight = Weight::try_from(2.0).expect("a weight");
+    let row = OrderRow {
+        order: None,
+        weighting: Some(Weighting { weight, order: order.clone() }),
+        drain_revision: 0,
+        weight_revision: 7,
+        ..drained_row(order)
+    };
+    let memory = Memory { orders: vec![row], revision: 7, ..Memory::default() };
+    let mut world = World::remembering(&memory);
+    world.up(&[1]);
+    assert_eq!((world.view(1).weight, world.view(1).eligible), (2.0, true));
+    assert_eq!(world.view(1).etag(), "7");
 }

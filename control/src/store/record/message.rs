@@ -38,6 +38,21 @@ pub(super) struct OrderRecord {
     pub order: Option<Order>,
     #[prost(uint64, tag = "3")]
     pub revision: u64,
+    #[prost(message, optional, tag = "4")]
+    pub weighting: Option<Weighting>,
+    #[prost(uint64, tag = "5")]
+    pub weight_revision: u64,
+    /// Absent: the same as `revision`, as in records from before there were weights.
+    #[prost(uint64, optional, tag = "6")]
+    pub drain_revision: Option<u64>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(super) struct Weighting {
+    #[prost(double, tag = "1")]
+    pub weight: f64,
+    #[prost(message, optional, tag = "2")]
+    pub order: Option<Order>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

@@ -66,12 +66,19 @@ prop_compose! {
         id in ids(),
         name in names(),
         order in option::of((any::<String>(), any::<String>(), any::<u64>())),
+        weighting in option::of((0.01..=100.0, any::<String>(), any::<u64>())),
         revision in any::<u64>(),
+        drain_revision in any::<u64>(),
+        weight_revision in any::<u64>(),
     ) -> OrderRow {
         let order = order.map(|(reason, author, created_unix_ms)| {
             Order { reason, author, created_unix_ms }
         });
-        OrderRow { id, name, order, revision }
+        let weighting = weighting.map(|(weight, reason, created_unix_ms)| Weighting {
+            weight: Weight::try_from(weight).expect("within the range"),
+            order: Order { reason, author: String::new(), created_unix_ms },
+        });
+        OrderRow { id, name, order, weighting, revision, drain_revision, weight_revision }
     }
 }
 
@@ -162,6 +169,37 @@ proptest! {
         let at = at % value.len();
         value[at] = byte;
         prop_assert!(decodes_or_refuses::<EdgeRow>(&value));
+    }
+}
+
+/// As versions without weights wrote it.
+#[derive(Clone, PartialEq, prost::Message)]
+struct OldOrderRecord {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(message, optional, tag = "2")]
+    order: Option<message::Order>,
+    #[prost(uint64, tag = "3")]
+    revision: u64,
+}
+
+#[test]
+fn a_record_from_before_there_were_weights_is_read_and_without_a_weight_written_alike() {
+    let order = message::Order { reason: "r".into(), author: "a".into(), created_unix_ms: 3 };
+    let old = OldOrderRecord { name: "edge-1".into(), order: Some(order), revision: 9 };
+    let row = OrderRow::decode(&[7; 16], &versioned(&old)).expect("it is read");
+    assert_eq!((row.weight(), row.weighting.is_none()), (Weight::default(), true));
+    assert_eq!((row.revision, row.drain_revision, row.weight_revision), (9, 9, 0));
+    assert_eq!(row.encode(), versioned(&old), "an older version reads it too");
+}
+
+#[test]
+fn a_weight_out_of_bounds_is_refused() {
+    for weight in [0.0, -1.0, 1e9, f64::NAN, f64::INFINITY] {
+        let weighting = Some(message::Weighting { weight, order: None });
+        let record = message::OrderRecord { name: "a".into(), weighting, ..Default::default() };
+        let fault = OrderRow::decode(&[7; 16], &versioned(&record)).expect_err("no weight");
+        assert!(fault.to_string().contains("0.01 to 100"), "{fault}");
     }
 }
 
