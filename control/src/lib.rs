@@ -18,5 +18,6 @@ pub mod publish;
 pub mod registry;
 pub mod resolve;
 pub mod selection;
+pub mod simulate;
 pub mod snapshot;
 pub mod store;

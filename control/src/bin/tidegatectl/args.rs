@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args as Group, Parser, Subcommand, ValueEnum};
 use tidegate_control::admin::tokens::Role;
 
+use crate::simulate::Simulate;
+
 const EXAMPLES: &str = "\
 Examples:
   tidegatectl edges                                   every edge, its state and its load
@@ -14,6 +16,7 @@ Examples:
   tidegatectl undrain edge-1
   tidegatectl weight edge-1 0.5                       half the viewers it would get otherwise
   tidegatectl --admin lb-1,lb-2 drain edge-1          an order to both redirectors
+  tidegatectl simulate --scenario flash --plot flash.svg
   tidegatectl --output json edges | jq -r '.edges[].name'
 
 Exit codes: 0 done, 1 failed (the message says what and where), 64 not understood.";
@@ -123,6 +126,8 @@ pub(crate) enum Command {
     /// Makes tokens for the admin API (offline).
     #[command(subcommand)]
     Token(Token),
+    /// Tries policies on a simulated fleet (offline).
+    Simulate(Box<Simulate>),
 }
 
 /// What orders take.

@@ -1,7 +1,8 @@
 //! `tidegatectl`: the operator's command line.
 //!
 //! [`args`] says what can be asked, [`target`] how a redirector is reached, [`reads`], [`orders`]
-//! and [`follow`] ask it, [`table`] and [`detail`] show what it said. [`keys`] works offline.
+//! and [`follow`] ask it, [`table`] and [`detail`] show what it said. [`keys`] and [`simulate`]
+//! work offline.
 
 mod args;
 mod connect;
@@ -12,6 +13,7 @@ mod keys;
 mod orders;
 mod reads;
 mod show;
+mod simulate;
 mod table;
 mod target;
 #[cfg(test)]
@@ -61,5 +63,6 @@ async fn run(args: Args) -> Result<(), Failure> {
         Command::Forget { name } => orders::forget(&targets()?, &name, output).await,
         Command::Key(command) => keys::key(command),
         Command::Token(command) => keys::token(command),
+        Command::Simulate(asked) => simulate::simulate(&asked, output),
     }
 }
