@@ -18,5 +18,5 @@ pub use self::{
     settings::{Rule, Selection},
     stream::stream_of,
     table::Table,
-    zones::{ZoneId, Zones},
+    zones::{BadGeoIp, BadPlace, BadZones, GeoIp, Place, ZONES_MAX, Zone, ZoneId, Zones},
 };
