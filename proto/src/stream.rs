@@ -6,6 +6,8 @@ pub use self::part::{NotAPart, PARTS_MAX, STREAMS_PER_PART_MAX, StreamPart};
 
 /// More viewers of one stream on one edge than this are reported as this many: two bytes.
 pub const STREAM_VIEWERS_MAX: u32 = 16_383;
+/// The most streams that are kept of one edge: so many as all parts hold.
+pub const STREAMS_MAX: usize = PARTS_MAX as usize * STREAMS_PER_PART_MAX;
 
 /// The CRC-32 (IEEE 802.3, as zlib computes it) of a stream's name in UTF-8, for example `live/cam`:
 /// application and stream, without slashes at either end. Two streams with the same hash are taken
@@ -55,12 +57,23 @@ impl Streams {
         self.0.get(place).map(|count| count.viewers)
     }
 
+    /// Whether a part says anything that is not known.
+    #[must_use]
+    pub fn lacks(&self, part: &StreamPart) -> bool {
+        !self.0.iter().filter(|count| part.covers(count.stream)).eq(part.streams.counts())
+    }
+
     /// Lets a part replace what was known of its streams. Returns whether that changed anything.
+    /// A sender that names more than [`STREAMS_MAX`] by changing the number of parts is left with
+    /// this part alone.
     pub fn replace(&mut self, part: &StreamPart) -> bool {
-        if self.0.iter().filter(|count| part.covers(count.stream)).eq(part.streams.counts()) {
+        if !self.lacks(part) {
             return false;
         }
         self.0.retain(|count| !part.covers(count.stream));
+        if self.0.len() + part.streams.0.len() > STREAMS_MAX {
+            self.0.clear();
+        }
         self.0.extend_from_slice(part.streams.counts());
         self.0.sort_unstable_by_key(|count| count.stream);
         true

@@ -95,6 +95,22 @@ fn without_room_nothing_is_told() {
     assert!(empty.streams().counts().is_empty());
 }
 
+#[test]
+fn no_sender_makes_more_be_kept_than_all_parts_hold() {
+    let mut known = Streams::default();
+    for parts in (33..=PARTS_MAX).rev() {
+        for part in 0..parts {
+            let hashes: Vec<_> = (0..STREAMS_PER_PART_MAX as u32)
+                .map(|n| (n + parts * 1_000) * parts + part)
+                .collect();
+            let viewers = vec![1; hashes.len()];
+            let message = wire::Streams { hashes, viewers, part, parts };
+            known.replace(&StreamPart::try_from(message).expect("a part"));
+            assert!(known.counts().len() <= STREAMS_MAX);
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn every_part_fits_and_all_turns_together_tell_everything(
