@@ -26,4 +26,6 @@ mod rtmp_follow;
 mod rtmp_hostile;
 mod rtmp_policy;
 mod splice;
+mod steering;
 mod weight;
+mod zones;
