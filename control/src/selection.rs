@@ -5,16 +5,29 @@
 //! carries by prediction, and for each kind of client the edges it can go to, ready to be drawn from.
 //! Between two tables picks count what they hand out in the edges' cells and nothing else.
 
+mod alias;
+mod front;
+mod layout;
+mod ledger;
+mod level;
+mod memory;
 mod planner;
 mod policy;
+mod pool;
+mod row;
+mod score;
 mod settings;
 mod stream;
 mod table;
+mod tide;
 mod zones;
 
+pub(crate) use self::pool::Draw;
 pub use self::{
     planner::Planner,
     policy::{Policy, UnknownPolicy},
+    pool::Pool,
+    row::Row,
     settings::{Rule, Selection},
     stream::stream_of,
     table::Table,

@@ -165,6 +165,8 @@ pub struct EdgeView {
     pub first_heard_unix_ms: u64,
     /// Past this monotonic time it counts as silent, whatever the writer is doing.
     pub fresh_until: Duration,
+    /// How often it means to report.
+    pub interval: Duration,
     /// The silence it is allowed before it gets no new viewers.
     pub lease: Duration,
     /// The standing order.

@@ -33,6 +33,7 @@ pub(crate) fn edge(name: &str, host: &str, endpoints: &str) -> EdgeView {
         redirectors: 1,
         first_heard_unix_ms: 1_700_000_000_000,
         fresh_until: Duration::MAX,
+        interval: Duration::from_millis(2_500),
         lease: Duration::from_secs(8),
         order: None,
         order_revision: 0,

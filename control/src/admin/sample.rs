@@ -44,6 +44,7 @@ pub(crate) fn edge(seed: u8, name: &str) -> EdgeView {
         streams: None,
         first_heard_unix_ms: 0,
         fresh_until: Duration::MAX,
+        interval: Duration::from_millis(2_500),
         lease: Duration::from_secs(8),
         order: None,
         order_revision: 0,

@@ -25,7 +25,7 @@ use crate::{
     publish::{Published, Retired, Snapshot},
     registry::{Plan, Registry, Report},
     selection::Planner,
-    snapshot::Mode,
+    snapshot::{FleetView, Mode},
     store::{AuditRow, Commit, OrderRow, Store, StoreError},
 };
 
@@ -112,6 +112,7 @@ struct Writer {
     batch: Option<Batch>,
     rows_done: Option<oneshot::Receiver<()>>,
     checkpoint: Vec<EdgeId>,
+    fleet: Arc<FleetView>,
     mode: Mode,
     judged: Duration,
     publish_at: Duration,
@@ -141,6 +142,7 @@ pub(super) fn start(
         batch: None,
         rows_done: None,
         checkpoint: Vec::new(),
+        fleet: Arc::default(),
         mode: Mode::Normal,
         judged: now.monotonic,
         publish_at: now.monotonic,
@@ -198,22 +200,29 @@ impl Writer {
                 self.ask(Job::Forget(some.to_vec()));
             }
         }
-        if self.registry.is_stale() && now.monotonic >= self.publish_at {
+        let is_due = self.registry.is_stale() || self.planner.is_due(now.monotonic);
+        if is_due && now.monotonic >= self.publish_at {
             self.publish(now);
         }
         self.store_rows(now);
     }
 
+    /// Publishes the fleet if it has changed, and a table of it in any case.
     fn publish(&mut self, now: Now) {
-        let fleet = self.registry.view(now);
-        if fleet.mode != self.mode {
-            self.mode = fleet.mode;
-            announce(self.mode);
+        if self.registry.is_stale() {
+            self.fleet = self.registry.view(now);
+            if self.fleet.mode != self.mode {
+                self.mode = self.fleet.mode;
+                announce(self.mode);
+            }
         }
+        let fleet = Arc::clone(&self.fleet);
         let publication = fleet.publication;
         let table = Arc::new(self.planner.plan(&fleet, now.monotonic));
         self.retired.push(self.outlets.published.publish(Snapshot { fleet, table }));
-        self.outlets.changed.send_replace(publication);
+        self.outlets
+            .changed
+            .send_if_modified(|last| std::mem::replace(last, publication) != publication);
         let done = self.clock.now().monotonic;
         let rest = (done - now.monotonic) * PUBLISH_REST;
         self.publish_at = (now.monotonic + PUBLISH_EVERY).max(done + rest);

@@ -357,7 +357,7 @@ impl Edge {
         }
     }
 
-    fn interval(&self) -> Duration {
+    pub(super) fn interval(&self) -> Duration {
         Duration::from_millis(self.row.interval_ms.into())
     }
 }

@@ -93,6 +93,7 @@ pub(super) fn show(edge: &mut Edge, patience: &Patience, mode: Mode, now: Now) -
         streams: edge.streams.clone(),
         first_heard_unix_ms: edge.row.first_heard_unix_ms,
         fresh_until: edge.last_heard() + if unheard { patience.restart_grace } else { lease },
+        interval: edge.interval(),
         lease,
         order: edge.order.clone(),
         order_revision: edge.order_revision,

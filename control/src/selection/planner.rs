@@ -1,26 +1,202 @@
 //! Makes tables, and remembers between them what predictions need.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use super::{Selection, Table};
-use crate::snapshot::FleetView;
+use super::{
+    Pool, Row, Selection, Table,
+    layout::Layout,
+    ledger::History,
+    memory::Memory,
+    pool::{Standing, Tiers},
+    score::Scale,
+    tide::{JoinRates, Tide},
+};
+use crate::snapshot::{Cell, EdgeView, FleetView};
+
+/// Below this many joins a second the rate has no effect worth a new table.
+const RATE_MIN: f64 = 0.01;
 
 /// The one maker of [`Table`]s of a process.
 #[derive(Debug)]
 pub struct Planner {
     selection: Arc<Selection>,
+    /// The edges of the last table; what follows is in their order.
+    edges: Vec<Arc<EdgeView>>,
+    cells: Arc<[Arc<Cell>]>,
+    memories: Vec<Memory>,
+    handed: Vec<u32>,
+    history: History,
+    rates: JoinRates,
+    layout: Arc<Layout>,
+    planned: Option<Duration>,
+    /// When the next edge becomes late.
+    late_at: Duration,
+    used: Arc<AtomicBool>,
 }
 
 impl Planner {
     /// A planner that remembers nothing yet.
     #[must_use]
     pub fn new(selection: Arc<Selection>) -> Self {
-        Self { selection }
+        Self {
+            history: History::new(selection.landing_delay),
+            selection,
+            edges: Vec::new(),
+            cells: Arc::new([]),
+            memories: Vec::new(),
+            handed: Vec::new(),
+            rates: JoinRates::default(),
+            layout: Arc::default(),
+            planned: None,
+            late_at: Duration::MAX,
+            used: Arc::default(),
+        }
+    }
+
+    /// Whether a new table would differ from the last one although the fleet's view does not:
+    /// because something was handed out, or because time has passed.
+    #[must_use]
+    pub fn is_due(&self, now: Duration) -> bool {
+        self.used.load(Ordering::Relaxed) || self.rates.total() > RATE_MIN || now > self.late_at
     }
 
     /// A table of the fleet as it is now. To be called every 100 ms or so, with the newest view,
     /// whether or not that has changed: predictions age.
-    pub fn plan(&mut self, _fleet: &Arc<FleetView>, _now: Duration) -> Table {
-        Table { selection: Arc::clone(&self.selection) }
+    pub fn plan(&mut self, fleet: &Arc<FleetView>, now: Duration) -> Table {
+        self.used.store(false, Ordering::Relaxed);
+        let changed = self.follow(fleet);
+        let scale = Scale::of(&fleet.estimates);
+        self.count(now);
+        self.read(&changed, &scale, now);
+        self.history.keep(now, &self.handed);
+        let tide = Tide::of(&self.selection, fleet, &self.memories, &self.rates, scale, now);
+        let rows: Vec<Row> = self.memories.iter().map(|memory| tide.row(memory)).collect();
+        let tiers = self.sort(fleet, &tide);
+        self.late_at = tide.late_at;
+        self.planned = Some(now);
+        let mut table = Table {
+            selection: Arc::clone(&self.selection),
+            at: now,
+            rows,
+            cells: Arc::clone(&self.cells),
+            layout: Arc::clone(&self.layout),
+            pools: Vec::new(),
+            viewer_bps: scale.viewer_bps as f32,
+            redirectors: tide.redirectors as f32,
+            used: Arc::clone(&self.used),
+        };
+        table.pools = self.pools(&table, &tiers, &tide);
+        table
     }
+
+    /// Brings what is remembered into the order of these edges. Returns the places of those whose
+    /// view is another than in the last table.
+    fn follow(&mut self, fleet: &FleetView) -> Vec<usize> {
+        let edges = &fleet.edges;
+        let stays = |(old, new): (&Arc<EdgeView>, &Arc<EdgeView>)| {
+            Arc::ptr_eq(old, new) || Arc::ptr_eq(&old.cell, &new.cell)
+        };
+        if edges.len() != self.edges.len() || !self.edges.iter().zip(edges).all(stays) {
+            self.remap(edges);
+        }
+        let mut changed = Vec::new();
+        let kept = self.edges.iter_mut().zip(&self.memories);
+        for (place, (new, (old, memory))) in edges.iter().zip(kept).enumerate() {
+            if !Arc::ptr_eq(old, new) || memory.heard.is_none() {
+                *old = Arc::clone(new);
+                changed.push(place);
+            }
+        }
+        changed
+    }
+
+    fn remap(&mut self, edges: &[Arc<EdgeView>]) {
+        let old_places = old_places(&self.edges, edges);
+        self.history.remap(&old_places);
+        let old_edges = std::mem::take(&mut self.edges);
+        let mut old_memories = std::mem::take(&mut self.memories);
+        for (old, edge) in old_places.iter().zip(edges) {
+            let view = old.and_then(|at| old_edges.get(at)).unwrap_or(edge);
+            self.edges.push(Arc::clone(view));
+            let memory = old.and_then(|at| old_memories.get_mut(at)).map(std::mem::take);
+            self.memories.push(memory.unwrap_or_default());
+        }
+        self.cells = edges.iter().map(|edge| Arc::clone(&edge.cell)).collect();
+        self.handed = vec![0; edges.len()];
+    }
+
+    /// Reads the cells: what was handed out since the last table, and how fast.
+    fn count(&mut self, now: Duration) {
+        let since = self.planned.map(|planned| now.saturating_sub(planned));
+        let mut counts = vec![0; self.layout.kinds()];
+        let edges = self.memories.iter_mut().zip(&mut self.handed);
+        for ((memory, low), cell) in edges.zip(self.cells.iter()) {
+            let handed = cell.handed();
+            if let Some(count) = counts.get_mut(memory.kind as usize) {
+                *count += handed.saturating_sub(memory.handed);
+            }
+            memory.handed = handed;
+            *low = handed as u32;
+        }
+        self.rates.count(&counts, since);
+    }
+
+    /// Takes in the views that have changed.
+    fn read(&mut self, changed: &[usize], scale: &Scale, now: Duration) {
+        let known = self.layout.kinds();
+        // Nobody but tables in use holds it, and those want the old one.
+        let layout = Arc::make_mut(&mut self.layout);
+        for &place in changed {
+            let (edge, memory) = (&self.edges[place], &mut self.memories[place]);
+            memory.take_in(edge, layout.kind_of(edge, &self.selection), scale);
+            memory.hear(edge, place, &self.history, now);
+        }
+        if layout.kinds() != known || self.planned.is_none() {
+            layout.arrange(&self.selection);
+        }
+    }
+
+    /// The edges of each kind, in the order in which they are to be tried.
+    fn sort(&self, fleet: &FleetView, tide: &Tide) -> Vec<Tiers> {
+        let mut tiers = vec![Tiers::default(); self.layout.kinds()];
+        let mut place_in = |places: &[usize], tier: fn(&mut Tiers, Standing) -> &mut Vec<u32>| {
+            for &place in places {
+                let Some(memory) = self.memories.get(place) else { continue };
+                if let Some(kind) = tiers.get_mut(memory.kind as usize) {
+                    tier(kind, tide.standing(memory)).push(place as u32);
+                }
+            }
+        };
+        place_in(&fleet.eligible, Tiers::of_eligible);
+        place_in(&fleet.fallback, Tiers::of_stand_in);
+        tiers
+    }
+
+    fn pools(&self, table: &Table, tiers: &[Tiers], tide: &Tide) -> Vec<Pool> {
+        let pool = |kinds: &Vec<u32>| {
+            let mut all = Tiers::default();
+            for kind in kinds {
+                all.extend(&tiers[*kind as usize]);
+            }
+            let joins = self.rates.of(kinds) * tide.redirectors * tide.viewer_bps();
+            Pool::of(all, &table.rows, self.selection.policy, |place| table.key(place), joins)
+        };
+        self.layout.sets().iter().map(pool).collect()
+    }
+}
+
+/// Where each edge was before; `None`: it is new, or comes back with nothing left of it.
+fn old_places(old: &[Arc<EdgeView>], new: &[Arc<EdgeView>]) -> Vec<Option<usize>> {
+    let by_id: HashMap<_, _> = old.iter().enumerate().map(|(at, edge)| (edge.id, at)).collect();
+    let place = |edge: &Arc<EdgeView>| {
+        by_id.get(&edge.id).copied().filter(|at| Arc::ptr_eq(&old[*at].cell, &edge.cell))
+    };
+    new.iter().map(place).collect()
 }

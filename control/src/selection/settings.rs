@@ -63,6 +63,22 @@ pub struct Rule {
     pub labels: Labels,
 }
 
+impl Selection {
+    /// The place of the first rule that fits a path.
+    #[must_use]
+    pub fn rule_of(&self, path: &str) -> Option<usize> {
+        self.rules.iter().position(|rule| rule.fits(path))
+    }
+}
+
+impl Rule {
+    /// Whether it is for this path. A slash at the beginning makes no difference: RTMP has none.
+    #[must_use]
+    pub fn fits(&self, path: &str) -> bool {
+        path.trim_start_matches('/').starts_with(self.path.trim_start_matches('/'))
+    }
+}
+
 impl Default for Selection {
     fn default() -> Self {
         Self {

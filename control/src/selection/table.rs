@@ -1,14 +1,34 @@
 //! What picks draw from.
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use super::Selection;
+use tidegate_proto::edge::Scheme;
+
+use super::{Policy, Pool, Row, Selection, ZoneId, layout::Layout};
+use crate::{pick::Wanted, snapshot::Cell};
 
 /// One fleet, prepared for picks. It belongs to the [`FleetView`](crate::snapshot::FleetView) it was
 /// made of: places in it are places in that fleet's `edges`.
+///
+/// Loads are shares of an edge's capacity. *Live* ones count the redirects of this process up to
+/// the moment they are asked for.
 #[derive(Debug)]
 pub struct Table {
     pub(crate) selection: Arc<Selection>,
+    pub(super) at: Duration,
+    pub(super) rows: Vec<Row>,
+    pub(super) cells: Arc<[Arc<Cell>]>,
+    pub(super) layout: Arc<Layout>,
+    pub(super) pools: Vec<Pool>,
+    pub(super) viewer_bps: f32,
+    pub(super) redirectors: f32,
+    pub(super) used: Arc<AtomicBool>,
 }
 
 impl Table {
@@ -17,4 +37,151 @@ impl Table {
     pub fn selection(&self) -> &Selection {
         &self.selection
     }
+
+    /// When it was made, on the monotonic clock.
+    #[must_use]
+    pub fn made(&self) -> Duration {
+        self.at
+    }
+
+    /// One viewer, in bits per second: the fleet's mean.
+    #[must_use]
+    pub fn viewer_bps(&self) -> f32 {
+        self.viewer_bps
+    }
+
+    /// How many redirectors are taken to share the clients.
+    #[must_use]
+    pub fn redirectors(&self) -> f32 {
+        self.redirectors
+    }
+
+    /// What is known of the edge at a place.
+    #[must_use]
+    pub fn row(&self, place: usize) -> Option<&Row> {
+        self.rows.get(place)
+    }
+
+    pub(crate) fn cell(&self, place: u32) -> Option<&Cell> {
+        self.cells.get(place as usize).map(Arc::as_ref)
+    }
+
+    /// The row with the redirects since it was made.
+    fn live(&self, place: u32) -> Option<(&Row, f32)> {
+        let row = self.rows.get(place as usize)?;
+        Some((row, row.since(self.cell(place)?.handed())))
+    }
+
+    /// An edge's predicted load now; infinite for a place that there is not.
+    #[must_use]
+    pub fn live_load(&self, place: u32) -> f32 {
+        self.live(place).map_or(f32::INFINITY, |(row, since)| row.load + since * row.step)
+    }
+
+    /// What an edge's predicted load would be with one viewer more.
+    #[must_use]
+    pub fn load_with_one_more(&self, place: u32) -> f32 {
+        self.live(place).map_or(f32::INFINITY, |(row, since)| self.with_one_more(row, since))
+    }
+
+    fn with_one_more(&self, row: &Row, since: f32) -> f32 {
+        row.load + since * row.step + self.viewer_bps / row.capacity_bps
+    }
+
+    /// Redirects until an edge's confirmation window closes; not above 0: it is closed.
+    #[must_use]
+    pub fn room(&self, place: u32) -> f32 {
+        self.live(place).map_or(f32::NEG_INFINITY, |(row, since)| row.room - since)
+    }
+
+    /// Whether an edge may be handed more without a report that confirms what it got.
+    #[must_use]
+    pub fn window_open(&self, place: u32) -> bool {
+        self.room(place) > 0.0
+    }
+
+    /// Whether an edge is to be heard still. This is asked at every pick, so that a stalled writer
+    /// cannot keep a dead edge alive.
+    pub(crate) fn is_fresh(&self, place: u32, age_ms: i32) -> bool {
+        self.rows.get(place as usize).is_some_and(|row| age_ms <= row.fresh_ms)
+    }
+
+    /// How old the table is, in milliseconds.
+    pub(crate) fn age_ms(&self, now: Duration) -> i32 {
+        i32::try_from(now.saturating_sub(self.at).as_millis()).unwrap_or(i32::MAX)
+    }
+
+    /// Orders edges, the best first: those whose window is open by their load with one viewer more,
+    /// then the others by how far they are over. It only grows while the table stands.
+    pub(crate) fn prediction_key(&self, place: u32) -> u64 {
+        self.live(place).map_or(u64::MAX, |(row, since)| {
+            let over = since - row.room;
+            if over < 0.0 {
+                ordered(self.with_one_more(row, since))
+            } else {
+                CLOSED | ordered(over * row.step)
+            }
+        })
+    }
+
+    /// Orders edges by reports alone, as `wowza`, `report` and `p2c` do.
+    pub(crate) fn report_key(&self, place: u32) -> u64 {
+        self.live(place)
+            .map_or(u64::MAX, |(row, since)| ordered(row.score + since * row.score_step))
+    }
+
+    /// Orders edges by what the policy goes by.
+    pub(crate) fn key(&self, place: u32) -> u64 {
+        match self.selection.policy {
+            Policy::Wowza | Policy::Report | Policy::P2c => self.report_key(place),
+            Policy::Fill | Policy::Sticky | Policy::Least | Policy::Random => {
+                self.prediction_key(place)
+            }
+        }
+    }
+
+    /// The pool of a rule by its place among the rules (`None`: no rule fits), of a zone (`None`:
+    /// any), and of a scheme (`None`: any).
+    #[must_use]
+    pub fn pool(
+        &self,
+        rule: Option<usize>,
+        zone: Option<ZoneId>,
+        scheme: Option<Scheme>,
+    ) -> Option<&Pool> {
+        self.pools.get(self.layout.pool(rule, zone, scheme)?)
+    }
+
+    /// The pools that a client's edge is looked for in, in this order: its zone's, those of the
+    /// zones that stand in for it, as long as they have members and are not too full; then all.
+    pub fn pools<'a>(&'a self, wanted: &Wanted<'_>) -> impl Iterator<Item = &'a Pool> + 'a {
+        let rule = self.selection.rule_of(wanted.path);
+        let scheme = wanted.scheme;
+        let zones = &self.selection.zones;
+        let own = wanted.client.and_then(|client| zones.of(client));
+        let next = own.map(|zone| zones.next(zone)).unwrap_or_default();
+        let near = own
+            .into_iter()
+            .chain(next.iter().copied())
+            .filter_map(move |zone| self.pool(rule, Some(zone), scheme))
+            .filter(|pool| !pool.members().is_empty())
+            .filter(|pool| f64::from(pool.mean()) <= self.selection.zone_spill);
+        near.chain(self.pool(rule, None, scheme))
+    }
+
+    /// Notes that something was handed out since the table was made.
+    pub(crate) fn note_use(&self) {
+        // Most picks find it noted, and so do not contend for it.
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Above every key of an edge whose window is open.
+const CLOSED: u64 = 1 << 32;
+
+/// A share as an integer of the same order; below 0 it counts as 0.
+fn ordered(share: f32) -> u64 {
+    u64::from(share.max(0.0).to_bits())
 }

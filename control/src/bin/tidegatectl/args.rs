@@ -12,6 +12,7 @@ Examples:
   tidegatectl edges                                   every edge, its state and its load
   tidegatectl edges --filter 'liveness=UP label.zone=a name=edge-*'
   tidegatectl drain edge-1 --reason 'kernel update'   no new viewers; wait for DRAINED, then stop it
+  tidegatectl explain --path /live/cam --client 192.0.2.7   who would get that client, and why
   tidegatectl watch                                   every change as it happens
   tidegatectl undrain edge-1
   tidegatectl weight edge-1 0.5                       half the viewers it would get otherwise
@@ -115,6 +116,8 @@ pub(crate) enum Command {
     },
     /// Shows every edge, then every change, until interrupted.
     Watch,
+    /// Says for every edge whether the next client would be sent to it, and why or why not.
+    Explain(Explain),
     /// Removes an edge that is DOWN or GONE and not drained.
     Forget {
         /// Its name or its UUID.
@@ -128,6 +131,26 @@ pub(crate) enum Command {
     Token(Token),
     /// Tries policies on a simulated fleet (offline).
     Simulate(Box<Simulate>),
+}
+
+/// Which client's edge is to be explained.
+#[derive(Debug, Clone, Group, Default)]
+pub(crate) struct Explain {
+    /// What it asks for: a path such as /live/cam/playlist.m3u8, or a URL, whose scheme counts too.
+    #[arg(long, default_value = "")]
+    pub(crate) path: String,
+    /// Its IP address, which says what zone it belongs to.
+    #[arg(long, value_name = "IP", default_value = "")]
+    pub(crate) client: String,
+    /// http, https, rtmp, rtmps, rtmpt or rtmpts [default: the URL's, or none].
+    #[arg(long, default_value = "")]
+    pub(crate) scheme: String,
+    /// Only this edge, by its name or its UUID.
+    #[arg(long, value_name = "NAME", default_value = "")]
+    pub(crate) edge: String,
+    /// How many edges are shown, best first; at most 1000.
+    #[arg(long, value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(i32).range(1..))]
+    pub(crate) top: i32,
 }
 
 /// What orders take.
@@ -197,6 +220,20 @@ mod tests {
         let args = Args::try_parse_from(words).expect("understood");
         assert_eq!(args.reach.admin, "a,b");
         assert!(matches!(args.command, Command::Drain(order) if order.reason == "x"));
+    }
+
+    #[test]
+    fn a_client_to_explain_may_be_any_or_one() {
+        let words =
+            ["tidegatectl", "explain", "--path", "/live/cam", "--client", "::1", "--top", "5"];
+        let args = Args::try_parse_from(words).expect("understood");
+        let Command::Explain(client) = args.command else { panic!("{args:?}") };
+        assert_eq!(
+            (client.path.as_str(), client.client.as_str(), client.top),
+            ("/live/cam", "::1", 5)
+        );
+        assert!(Args::try_parse_from(["tidegatectl", "explain"]).is_ok());
+        assert!(Args::try_parse_from(["tidegatectl", "explain", "--top", "0"]).is_err());
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! `tidegatectl`: the operator's command line.
 //!
 //! [`args`] says what can be asked, [`target`] how a redirector is reached, [`reads`], [`orders`]
-//! and [`follow`] ask it, [`table`] and [`detail`] show what it said. [`keys`] and [`simulate`]
-//! work offline.
+//! and [`follow`] ask it, [`table`], [`detail`] and [`explain`] show what it said. [`keys`] and
+//! [`simulate`] work offline.
 
 mod args;
 mod connect;
 mod detail;
+mod explain;
 mod failure;
 mod follow;
 mod keys;
@@ -60,6 +61,7 @@ async fn run(args: Args) -> Result<(), Failure> {
         Command::Weight { order, weight } => {
             orders::weight(&targets()?, order, weight, output).await
         }
+        Command::Explain(client) => explain::explain(&targets()?, client, output).await,
         Command::Forget { name } => orders::forget(&targets()?, &name, output).await,
         Command::Key(command) => keys::key(command),
         Command::Token(command) => keys::token(command),

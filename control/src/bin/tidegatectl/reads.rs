@@ -67,7 +67,8 @@ async fn list(client: &mut Client, filter: &str) -> Result<Vec<Edge>, Refusal> {
     }
 }
 
-async fn first<T>(
+/// The answer of the first redirector that has one.
+pub(crate) async fn first<T>(
     targets: &[Target],
     ask: impl AsyncFn(&mut Client) -> Result<T, Refusal>,
 ) -> Result<T, Failure> {

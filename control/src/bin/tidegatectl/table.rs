@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn weights_and_uuids_are_shown_where_they_are_wanted() {
         let usual = Edge { name: "edge-2".into(), weight: 1.0, ..Edge::default() };
-        assert!(!edges(&[usual.clone()], false, 0).contains("WEIGHT"));
+        assert!(!edges(std::slice::from_ref(&usual), false, 0).contains("WEIGHT"));
         let half = Edge { name: "edge-1".into(), weight: 0.5, ..Edge::default() };
         let text = edges(&[Edge { edge_id: "some-uuid".into(), ..half }, usual], true, 0);
         let lines: Vec<Vec<_>> =

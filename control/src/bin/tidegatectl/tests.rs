@@ -18,7 +18,8 @@ use tokio_stream::{Iter, wrappers::TcpListenerStream};
 use tonic::{Code, Request, Response, Status, transport::Server};
 
 use crate::{
-    args::{Order, Output, Reach},
+    args::{Explain, Order, Output, Reach},
+    explain,
     failure::Failure,
     follow, orders, reads,
     target::{Target, targets},
@@ -183,7 +184,10 @@ async fn a_question_goes_on_to_the_next_that_can_answer() {
     let all = reach(&[nobody().await, stopping, good_at]);
     assert!(reads::edges(&all, "", true, Output::Table).await.is_ok());
     assert!(reads::edge(&all, "edge-1", Output::Json).await.is_ok());
-    assert_eq!(good.seen().len(), 2);
+    for output in [Output::Table, Output::Json] {
+        assert!(explain::explain(&all, Explain::default(), output).await.is_ok());
+    }
+    assert_eq!(good.seen().len(), 4);
 }
 
 #[tokio::test]

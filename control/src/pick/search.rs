@@ -1,0 +1,94 @@
+//! One client's search for an edge, and what must hold of whatever it finds.
+
+use std::{sync::Arc, time::Duration};
+
+use rand::{Rng, RngExt};
+use tidegate_proto::edge::Scheme;
+
+use super::{Picked, Wanted, reach::reach};
+use crate::{
+    publish::Snapshot,
+    selection::Table,
+    snapshot::{EdgeView, FleetView},
+};
+
+/// What one pick looks for, and where.
+#[derive(Clone, Copy)]
+pub(super) struct Search<'a> {
+    pub(super) fleet: &'a FleetView,
+    pub(super) table: &'a Table,
+    pub(super) wanted: &'a Wanted<'a>,
+    pub(super) age_ms: i32,
+}
+
+/// An edge that can serve the client.
+#[derive(Clone, Copy)]
+pub(super) struct Candidate<'a> {
+    pub(super) place: u32,
+    pub(super) edge: &'a Arc<EdgeView>,
+    scheme: Scheme,
+    port: u16,
+}
+
+impl<'a> Search<'a> {
+    pub(super) fn new(snapshot: &'a Snapshot, wanted: &'a Wanted<'_>, now: Duration) -> Self {
+        let table = &*snapshot.table;
+        Self { fleet: &snapshot.fleet, table, wanted, age_ms: table.age_ms(now) }
+    }
+
+    /// The edge at a place, if this client may be sent there now. Every edge goes through here
+    /// after it was drawn, however it was found; a drain relies on that.
+    pub(super) fn chosen(&self, place: u32) -> Option<Candidate<'a>> {
+        if !self.table.is_fresh(place, self.age_ms) {
+            return None;
+        }
+        let edge = self.fleet.edges.get(place as usize)?;
+        if self.wanted.tried.contains(&edge.id) {
+            return None;
+        }
+        let (scheme, port) = reach(edge, self.wanted)?;
+        (!edge.cell.is_drained()).then_some(Candidate { place, edge, scheme, port })
+    }
+
+    /// The best of these places that this client may be sent to; among equals each is kept with the
+    /// same chance.
+    pub(super) fn least(&self, places: &[u32], random: &mut impl Rng) -> Option<Candidate<'a>> {
+        let mut best: Option<(u64, Candidate<'a>)> = None;
+        let mut ties = 1u32;
+        for &place in places {
+            let key = self.table.key(place);
+            match &best {
+                Some((lowest, _)) if key > *lowest => continue,
+                Some((lowest, _)) if key == *lowest => {
+                    ties += 1;
+                    if random.random_range(0..ties) > 0 {
+                        continue;
+                    }
+                }
+                _ => {}
+            }
+            let Some(candidate) = self.chosen(place) else { continue };
+            if best.is_none_or(|(lowest, _)| key < lowest) {
+                ties = 1;
+            }
+            best = Some((key, candidate));
+        }
+        // What was the best may have been drained while the others were looked at.
+        best.and_then(|(_, candidate)| self.chosen(candidate.place))
+    }
+
+    /// Whether the edge carries more than it is to be sent as long as another place can serve.
+    pub(super) fn is_full(&self, place: u32) -> bool {
+        self.wanted.has_overflow
+            && f64::from(self.table.live_load(place)) > self.table.selection.overflow_at
+    }
+
+    pub(super) fn picked(&self, found: Candidate<'a>) -> Picked {
+        Picked {
+            edge: Arc::clone(found.edge),
+            scheme: found.scheme,
+            port: found.port,
+            load: self.table.live_load(found.place),
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Drawing in proportion to weights in constant time: the alias method, after M. D. Vose, "A linear
+//! algorithm for generating random numbers with a given distribution" (IEEE TSE 17(9), 1991).
+
+/// A chance of `1 / slots` each: below the cut it is the slot's own place, above it the other.
+#[derive(Debug, Clone, Copy)]
+struct Slot {
+    cut: u32,
+    own: u32,
+    other: u32,
+}
+
+/// Places that can be drawn by weight. Those without any weight are not in it.
+#[derive(Debug, Default)]
+pub(crate) struct Alias {
+    slots: Vec<Slot>,
+}
+
+const ONE: f64 = 4_294_967_296.0;
+
+impl Alias {
+    /// Prepares the draw. Weights that are not finite, or not above 0, count as none.
+    pub(super) fn of(weighted: impl Iterator<Item = (u32, f64)>) -> Self {
+        let mut slots = Vec::new();
+        let mut chances = Vec::new();
+        let mut sum = 0.0;
+        for (own, weight) in weighted.filter(|(_, weight)| weight.is_finite() && *weight > 0.0) {
+            slots.push(Slot { cut: u32::MAX, own, other: own });
+            chances.push(weight);
+            sum += weight;
+        }
+        let scale = slots.len() as f64 / sum;
+        let mut small = Vec::new();
+        let mut large = Vec::new();
+        for (at, chance) in chances.iter_mut().enumerate() {
+            *chance *= scale;
+            if *chance < 1.0 { small.push(at) } else { large.push(at) }
+        }
+        // What is left over when one of the lists is empty is 1 but for rounding.
+        while let (Some(low), Some(high)) = (small.pop(), large.pop()) {
+            slots[low].cut = (chances[low] * ONE) as u32;
+            slots[low].other = slots[high].own;
+            chances[high] -= 1.0 - chances[low];
+            if chances[high] < 1.0 { small.push(high) } else { large.push(high) }
+        }
+        Self { slots }
+    }
+
+    /// One place, by 64 random bits; `None` if none has any weight.
+    pub(crate) fn draw(&self, bits: u64) -> Option<u32> {
+        let at = ((bits >> 32) * self.slots.len() as u64) >> 32;
+        let slot = self.slots.get(at as usize)?;
+        Some(if (bits as u32) < slot.cut { slot.own } else { slot.other })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The chance of each place, exactly as the slots have it.
+    fn chances(alias: &Alias, places: usize) -> Vec<f64> {
+        let mut chances = vec![0.0; places];
+        for slot in &alias.slots {
+            let own = f64::from(slot.cut) / ONE;
+            chances[slot.own as usize] += own / alias.slots.len() as f64;
+            chances[slot.other as usize] += (1.0 - own) / alias.slots.len() as f64;
+        }
+        chances
+    }
+
+    proptest! {
+        #[test]
+        fn every_place_has_the_chance_of_its_weight(
+            weights in prop::collection::vec(prop_oneof![Just(0.0), 1e-3..1e12f64], 1..200),
+        ) {
+            let alias = Alias::of((0u32..).zip(weights.iter().copied()));
+            let sum: f64 = weights.iter().sum();
+            for (chance, weight) in chances(&alias, weights.len()).iter().zip(&weights) {
+                let wanted = if sum > 0.0 { weight / sum } else { 0.0 };
+                prop_assert!((chance - wanted).abs() < 1e-6, "{chance} instead of {wanted}");
+            }
+        }
+
+        #[test]
+        fn a_place_without_weight_is_never_drawn(
+            weights in prop::collection::vec(prop_oneof![Just(0.0), Just(1.0)], 1..50),
+            bits in any::<u64>(),
+        ) {
+            let alias = Alias::of((0u32..).zip(weights.iter().copied()));
+            match alias.draw(bits) {
+                Some(place) => prop_assert!(weights[place as usize] > 0.0),
+                None => prop_assert!(weights.iter().all(|weight| *weight == 0.0)),
+            }
+        }
+    }
+
+    #[test]
+    fn weights_that_are_no_numbers_count_as_none() {
+        let weights = [f64::NAN, f64::INFINITY, -1.0, 2.0];
+        let alias = Alias::of((0u32..).zip(weights));
+        assert_eq!(alias.draw(0), Some(3));
+        assert_eq!(alias.draw(u64::MAX), Some(3));
+        assert_eq!(Alias::of(std::iter::empty()).draw(7), None);
+    }
+}

@@ -1,0 +1,124 @@
+//! Which pools there are: for each rule, zone and scheme the edges that fit. Equal ones are one.
+
+use std::collections::HashMap;
+
+use tidegate_proto::edge::{Labels, Scheme};
+
+use super::{Selection, ZoneId};
+use crate::{pick::endpoint_port, snapshot::EdgeView};
+
+/// A client's scheme, or none.
+const SCHEMES: usize = 1 + Scheme::ALL.len();
+
+/// Edges of one kind are in the same pools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Kind {
+    /// One bit for each scheme it can be reached by.
+    schemes: u8,
+    /// One bit for each rule whose labels it carries, the lowest for no rule.
+    rules: u32,
+    zone: Option<ZoneId>,
+}
+
+/// The kinds of a fleet's edges and the pools they make.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Layout {
+    kinds: Vec<Kind>,
+    by_kind: HashMap<Kind, u32>,
+    /// The pool of each rule, zone and scheme.
+    pools: Vec<u32>,
+    /// The kinds in each pool.
+    sets: Vec<Vec<u32>>,
+    zones: usize,
+}
+
+impl Layout {
+    /// The kind of an edge. A new one is noted; [`arrange`](Self::arrange) gives it its pools.
+    pub(super) fn kind_of(&mut self, edge: &EdgeView, selection: &Selection) -> u32 {
+        let kind = describe(edge, selection);
+        let next = self.kinds.len() as u32;
+        *self.by_kind.entry(kind).or_insert_with(|| {
+            self.kinds.push(kind);
+            next
+        })
+    }
+
+    /// How many kinds there are.
+    pub(super) fn kinds(&self) -> usize {
+        self.kinds.len()
+    }
+
+    /// The kinds that make up each pool.
+    pub(super) fn sets(&self) -> &[Vec<u32>] {
+        &self.sets
+    }
+
+    /// Works out the pools anew.
+    pub(super) fn arrange(&mut self, selection: &Selection) {
+        let mut by_set: HashMap<Vec<u32>, u32> = HashMap::new();
+        self.zones = 1 + selection.zones.names().len();
+        self.pools.clear();
+        self.sets.clear();
+        for rule in 0..=selection.rules.len() {
+            for zone in 0..self.zones {
+                for scheme in 0..SCHEMES {
+                    let set = self.fitting(rule, zone.checked_sub(1), scheme);
+                    let next = self.sets.len() as u32;
+                    let pool = *by_set.entry(set).or_insert_with_key(|set| {
+                        self.sets.push(set.clone());
+                        next
+                    });
+                    self.pools.push(pool);
+                }
+            }
+        }
+    }
+
+    fn fitting(&self, rule: usize, zone: Option<usize>, scheme: usize) -> Vec<u32> {
+        let fits = |kind: &Kind| {
+            let zone_fits = zone.is_none_or(|zone| kind.zone == Some(ZoneId(zone as u16)));
+            zone_fits && kind.rules >> rule & 1 == 1 && kind.schemes >> scheme & 1 == 1
+        };
+        (0..).zip(&self.kinds).filter(|(_, kind)| fits(kind)).map(|(at, _)| at).collect()
+    }
+
+    /// The pool of a rule (`None`: none fits), a zone (`None`: any) and a scheme (`None`: any).
+    pub(super) fn pool(
+        &self,
+        rule: Option<usize>,
+        zone: Option<ZoneId>,
+        scheme: Option<Scheme>,
+    ) -> Option<usize> {
+        let rule = rule.map_or(0, |rule| rule + 1);
+        let zone = zone.map_or(0, |zone| usize::from(zone.0) + 1);
+        let at = (rule * self.zones + zone) * SCHEMES + scheme_at(scheme);
+        self.pools.get(at).map(|pool| *pool as usize)
+    }
+}
+
+fn scheme_at(scheme: Option<Scheme>) -> usize {
+    scheme.map_or(0, |scheme| scheme as usize + 1)
+}
+
+fn describe(edge: &EdgeView, selection: &Selection) -> Kind {
+    let mut schemes = 1;
+    for scheme in Scheme::ALL {
+        let is_served = endpoint_port(edge, scheme, 0).is_some();
+        schemes |= u8::from(is_served) << scheme_at(Some(scheme));
+    }
+    let mut rules = 0;
+    if carries(edge, &selection.labels) {
+        rules = 1;
+        for (at, rule) in selection.rules.iter().enumerate() {
+            rules |= u32::from(carries(edge, &rule.labels)) << (at + 1);
+        }
+    }
+    let zone = edge.labels.get(&selection.zone_label).and_then(|name| {
+        selection.zones.names().iter().position(|zone| zone == name).map(|at| ZoneId(at as u16))
+    });
+    Kind { schemes, rules, zone }
+}
+
+fn carries(edge: &EdgeView, demanded: &Labels) -> bool {
+    demanded.iter().all(|(name, value)| edge.labels.get(name) == Some(value))
+}

@@ -1,0 +1,167 @@
+//! The edges that one kind of client can go to, ready to be drawn from.
+
+use super::{Policy, Row, alias::Alias, front::Front, level::level};
+
+/// A pool's level is where its edges would stand after the joins of so many seconds.
+const HORIZON_S: f64 = 2.5;
+/// Or after this share of its capacity, if that is more. It is the slow start of empty edges: they
+/// share the joins with all edges this close to the level.
+const VOLUME_MIN: f64 = 0.01;
+
+/// Edges by their place in the fleet, in the order in which they are to be tried.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tiers {
+    /// Eligible, measured, and heard lately.
+    pub(super) members: Vec<u32>,
+    /// Late, then unmeasured, then those that stand in: measured, then unmeasured.
+    pub(super) reserves: [Vec<u32>; RESERVES],
+}
+
+const RESERVES: usize = 4;
+
+/// What is to be thought of an edge's last report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    Measured,
+    /// It says what the edge carries, but should have been followed by another one.
+    Late,
+    /// It does not say what the edge carries.
+    Unmeasured,
+}
+
+impl Tiers {
+    pub(super) fn of_eligible(&mut self, standing: Standing) -> &mut Vec<u32> {
+        match standing {
+            Standing::Measured => &mut self.members,
+            Standing::Late => &mut self.reserves[0],
+            Standing::Unmeasured => &mut self.reserves[1],
+        }
+    }
+
+    pub(super) fn of_stand_in(&mut self, standing: Standing) -> &mut Vec<u32> {
+        match standing {
+            Standing::Measured | Standing::Late => &mut self.reserves[2],
+            Standing::Unmeasured => &mut self.reserves[3],
+        }
+    }
+
+    pub(super) fn extend(&mut self, other: &Self) {
+        self.members.extend_from_slice(&other.members);
+        for (own, others) in self.reserves.iter_mut().zip(&other.reserves) {
+            own.extend_from_slice(others);
+        }
+    }
+}
+
+/// What is drawn from, by the policy.
+#[derive(Debug)]
+pub(crate) enum Draw {
+    /// Any member is as good as another.
+    Uniform,
+    /// By weight.
+    Alias(Alias),
+    /// The lowest key, see [`Table::key`](super::Table).
+    Front(Front),
+}
+
+/// The edges of one kind of client.
+#[derive(Debug)]
+pub struct Pool {
+    pub(super) tiers: Tiers,
+    pub(crate) draw: Draw,
+    mean: f32,
+    lowest: f32,
+    level: f32,
+    capacity_bps: f64,
+    join_bps_per_s: f64,
+}
+
+impl Pool {
+    /// A pool of these edges, which are joined at a rate of `join_bps_per_s`.
+    pub(super) fn of(
+        tiers: Tiers,
+        rows: &[Row],
+        policy: Policy,
+        key: impl Fn(u32) -> u64,
+        join_bps_per_s: f64,
+    ) -> Self {
+        let row = |place: &u32| rows.get(*place as usize).copied().unwrap_or_default();
+        let edges: Vec<(f64, f64)> = tiers
+            .members
+            .iter()
+            .map(row)
+            .map(|row| (f64::from(row.load), f64::from(row.capacity_bps)))
+            .collect();
+        let capacity_bps: f64 = edges.iter().map(|(_, capacity)| capacity).sum();
+        let carried: f64 = edges.iter().map(|(load, capacity)| load * capacity).sum();
+        let volume = (HORIZON_S * join_bps_per_s).max(VOLUME_MIN * capacity_bps);
+        let level = level(&edges, volume);
+        let members = || tiers.members.iter().copied();
+        let draw = match policy {
+            Policy::Fill => Draw::Alias(Alias::of(
+                members()
+                    .zip(edges.iter().map(|(load, capacity)| (level - load).max(0.0) * capacity)),
+            )),
+            Policy::Random => {
+                Draw::Alias(Alias::of(members().zip(edges.iter().map(|(_, capacity)| *capacity))))
+            }
+            Policy::P2c => Draw::Uniform,
+            Policy::Least | Policy::Wowza | Policy::Report | Policy::Sticky => {
+                Draw::Front(Front::of(&members().map(key).collect::<Vec<_>>()))
+            }
+        };
+        let lowest = edges.iter().map(|(load, _)| *load).reduce(f64::min).unwrap_or(0.0);
+        Self {
+            draw,
+            mean: if capacity_bps > 0.0 { (carried / capacity_bps) as f32 } else { 0.0 },
+            lowest: lowest as f32,
+            level: level as f32,
+            capacity_bps,
+            join_bps_per_s,
+            tiers,
+        }
+    }
+
+    /// The edges that are drawn from: eligible, measured and heard lately.
+    #[must_use]
+    pub fn members(&self) -> &[u32] {
+        &self.tiers.members
+    }
+
+    /// Those tried when none of the members can be chosen, list after list: late, unmeasured, and
+    /// then edges that stand in for all others, measured and unmeasured.
+    pub fn reserves(&self) -> impl Iterator<Item = &[u32]> {
+        self.tiers.reserves.iter().map(Vec::as_slice)
+    }
+
+    /// The members' predicted load together, as a share of their capacity together.
+    #[must_use]
+    pub fn mean(&self) -> f32 {
+        self.mean
+    }
+
+    /// The lowest predicted load of a member when the table was made.
+    #[must_use]
+    pub fn lowest(&self) -> f32 {
+        self.lowest
+    }
+
+    /// Where the lower members would stand after the joins of the next seconds.
+    #[must_use]
+    pub fn level(&self) -> f32 {
+        self.level
+    }
+
+    /// The members' capacity together, in bits per second.
+    #[must_use]
+    pub fn capacity_bps(&self) -> f64 {
+        self.capacity_bps
+    }
+
+    /// How fast all redirectors together send viewers to these edges, in bits per second each
+    /// second.
+    #[must_use]
+    pub fn join_bps_per_s(&self) -> f64 {
+        self.join_bps_per_s
+    }
+}
