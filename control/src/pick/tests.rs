@@ -7,7 +7,11 @@ use tidegate_proto::{
 };
 
 use super::*;
-use crate::{admin::sample, snapshot::Estimates};
+use crate::{
+    admin::sample,
+    selection::{Policy, Selection},
+    snapshot::{Estimates, FleetView, Mode},
+};
 
 fn edge(n: u8) -> EdgeView {
     EdgeView {
@@ -29,7 +33,13 @@ fn fleet(edges: Vec<EdgeView>) -> FleetView {
 }
 
 fn snapshot(fleet: &FleetView) -> Snapshot {
-    Snapshot::of(Arc::new(fleet.clone()), Arc::default(), Duration::ZERO)
+    by(fleet, Policy::Least)
+}
+
+/// As `snapshot`, by a policy, and with a window so wide that it plays no part.
+fn by(fleet: &FleetView, policy: Policy) -> Snapshot {
+    let selection = Selection { policy, window: 10.0, ..Selection::default() };
+    Snapshot::of(Arc::new(fleet.clone()), Arc::new(selection), Duration::ZERO)
 }
 
 fn picks(fleet: &FleetView, count: usize) -> HashMap<u8, usize> {
@@ -51,8 +61,10 @@ fn viewers(n: u8, viewers: u32) -> EdgeView {
 
 #[test]
 fn redirects_fill_up_the_difference_and_then_alternate() {
-    let counts = picks(&fleet(vec![viewers(1, 10), viewers(2, 30)]), 60);
-    assert_eq!(counts, HashMap::from([(1, 40), (2, 20)]));
+    // One redirect in twenty is not expected to come, so the 20 viewers between them take 22.
+    let fleet = fleet(vec![viewers(1, 10), viewers(2, 30)]);
+    assert_eq!(picks(&fleet, 22), HashMap::from([(1, 22)]));
+    assert_eq!(picks(&fleet, 38), HashMap::from([(1, 19), (2, 19)]));
 }
 
 #[test]
