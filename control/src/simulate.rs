@@ -5,7 +5,7 @@
 //! A [`Setup`] says what happens, [`run`] lets it happen, [`Measures`] say how it went. Reports,
 //! silence, planning and picking are the [`registry`](crate::registry)'s, the
 //! [`selection`](crate::selection)'s and [`pick`](crate::pick)'s own; simulated are edges, viewers
-//! and the network between. [`Goal`]s hold policies to figures.
+//! and the network between. [`Goals`] hold policies to figures.
 //!
 //! Loads are bit rates. Edges do not slow down or refuse when they carry more than they can, and
 //! report truthfully.
@@ -14,16 +14,21 @@ mod audience;
 mod chance;
 mod edge;
 mod founding;
+mod goals;
+mod list;
 mod measure;
 mod oracle;
 mod queue;
 mod redirector;
 mod script;
 mod setup;
+#[cfg(test)]
+mod tests;
 mod viewers;
 mod world;
 
 pub use self::{
+    goals::{Goals, Limit, Need, Situation, Verdict},
     measure::{Measures, Sample},
     setup::{Scenario, Setup, Steering, UnknownScenario, UnknownSteering},
     world::run,

@@ -10,10 +10,15 @@ use tidegate_proto::{
     datagram::SessionId,
     edge::{Capacity, EdgeId},
     heartbeat::{Heartbeat, Load, Status},
+    seal::PAYLOAD_LEN_MAX,
+    stream::{StreamCount, StreamHash, StreamPart, Streams},
 };
 
 use super::{measure::SAMPLES_OF_A_SECOND, viewers::Traits};
-use crate::registry::Report;
+use crate::{registry::Report, selection::stream_of};
+
+/// Bytes of a heartbeat for what is not known when an edge is made.
+const HEARTBEAT_GROWS: usize = 64;
 
 /// What state an edge is in, whoever knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,13 +51,22 @@ pub(super) struct Edge {
     streams: Vec<u32>,
     pulled: Vec<bool>,
     heartbeat: Heartbeat,
+    /// The streams by hash, where reports are to name them.
+    named: Arc<[(StreamHash, u16)]>,
     /// What joined in each of the last samples, and where the present one is.
     joined: [u64; SAMPLES_OF_A_SECOND],
     joined_at: usize,
 }
 
 impl Edge {
-    pub(super) fn new(place: usize, capacity_bps: f64, streams: usize) -> Self {
+    /// An empty edge. Its reports name the streams of `named`, which stand in the order of their
+    /// hashes.
+    pub(super) fn new(
+        place: usize,
+        capacity_bps: f64,
+        streams: usize,
+        named: &Arc<[(StreamHash, u16)]>,
+    ) -> Self {
         let heartbeat = Heartbeat {
             name: format!("edge-{place:05}").parse().ok(),
             capacity: Capacity { viewers: None, bandwidth_bps: Some(capacity_bps as u64) },
@@ -70,6 +84,7 @@ impl Edge {
             streams: vec![0; streams],
             pulled: vec![false; streams],
             heartbeat,
+            named: Arc::clone(named),
             joined: [0; SAMPLES_OF_A_SECOND],
             joined_at: 0,
         }
@@ -119,6 +134,20 @@ impl Edge {
         self.joined = [0; SAMPLES_OF_A_SECOND];
     }
 
+    /// The streams, or the part of them whose turn it is.
+    fn part(&self) -> Option<StreamPart> {
+        if self.named.is_empty() {
+            return None;
+        }
+        let used = self.heartbeat.encode().len() + HEARTBEAT_GROWS;
+        let count = |(stream, at): &(StreamHash, u16)| StreamCount {
+            stream: *stream,
+            viewers: self.streams[usize::from(*at)],
+        };
+        let carried = self.named.iter().map(count).filter(|count| count.viewers > 0);
+        carried.collect::<Streams>().part(self.reports, PAYLOAD_LEN_MAX.saturating_sub(used))
+    }
+
     /// What it says now, to so many redirectors.
     pub(super) fn report(
         &mut self,
@@ -137,6 +166,7 @@ impl Edge {
             bandwidth_out_bps: Some(self.traffic_bps),
             ..Load::default()
         };
+        heartbeat.streams = self.part();
         let mut session = [0; 16];
         session[..4].copy_from_slice(&(self.boot + 1).to_be_bytes());
         Arc::new(Report {
@@ -148,6 +178,14 @@ impl Edge {
             source: IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + self.place)),
         })
     }
+}
+
+/// Streams by hash, as reports name them.
+pub(super) fn named(paths: &[String]) -> Arc<[(StreamHash, u16)]> {
+    let hashes = paths.iter().zip(0_u16..).filter_map(|(path, at)| Some((stream_of(path)?, at)));
+    let mut named: Vec<_> = hashes.collect();
+    named.sort_unstable();
+    named.into()
 }
 
 /// The id of the edge at a place.

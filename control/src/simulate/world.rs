@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     audience::Audience,
     chance::{Chance, Kind},
-    edge::{Condition, Edge, id_of},
+    edge::{Condition, Edge, id_of, named},
     founding::found,
     measure::{Measures, SAMPLE_EVERY, Sums},
     oracle,
@@ -15,7 +15,10 @@ use super::{
     setup::{Scenario, Setup, Steering},
     viewers::{Viewer, Whereabouts},
 };
-use crate::{registry::Report, selection::Selection};
+use crate::{
+    registry::Report,
+    selection::{Policy, Selection},
+};
 
 /// Redirectors hear the fleet for so long before anything is measured.
 const WARM_UP: Micros = 25 * SECOND;
@@ -367,13 +370,16 @@ fn lay_out(setup: &Setup, audience: &Audience, paths: &[String]) -> Vec<Edge> {
     let shares = || (0..setup.edges).map(|place| PROPORTION[place % PROPORTION.len()]);
     let traffic = f64::from(setup.viewers) * audience.viewer_bps();
     let unit = traffic / setup.scenario.fill() / shares().sum::<f64>();
+    // Only affinity asks for streams; the others need not wait for them to be written.
+    let wants_streams = setup.steering == Steering::By(Policy::Sticky);
+    let named = if wants_streams { named(paths) } else { Arc::default() };
     let streams = paths.len();
     let mut edges: Vec<_> = shares()
         .enumerate()
-        .map(|(place, share)| Edge::new(place, unit * share, streams))
+        .map(|(place, share)| Edge::new(place, unit * share, streams, &named))
         .collect();
     if setup.scenario == Scenario::Cold {
-        let mut cold = Edge::new(setup.edges, unit * 2.0, streams);
+        let mut cold = Edge::new(setup.edges, unit * 2.0, streams, &named);
         cold.condition = Condition::Off;
         edges.push(cold);
     }
