@@ -6,6 +6,7 @@
 //! Between two tables picks count what they hand out in the edges' cells and nothing else.
 
 mod alias;
+mod evidence;
 mod front;
 mod layout;
 mod ledger;
@@ -24,6 +25,7 @@ mod zones;
 
 pub(crate) use self::pool::Draw;
 pub use self::{
+    evidence::{Evidence, Vote},
     planner::Planner,
     policy::{Policy, UnknownPolicy},
     pool::Pool,

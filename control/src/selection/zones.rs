@@ -68,25 +68,29 @@ pub enum BadZones {
     NetworkTwice { network: IpNet, first: String, second: String },
     #[error("the place {place} is in the zones {first:?} and {second:?}; keep one")]
     PlaceTwice { place: Place, first: String, second: String },
-    #[error("zone {0:?} has places, which need a geoip_file to find clients in")]
-    NoFile(String),
 }
 
 impl Zones {
-    /// Zones that find clients by network, and by place in `geoip`.
-    pub fn new(zones: &[Zone], geoip: Option<Arc<GeoIp>>) -> Result<Self, BadZones> {
+    /// Zones that find clients by network, and by place once they have a file to
+    /// [look in](Self::look_in).
+    pub fn new(zones: &[Zone]) -> Result<Self, BadZones> {
         if zones.len() > ZONES_MAX {
             return Err(BadZones::TooMany(zones.len()));
         }
         let ids = ids(zones)?;
-        zones.iter().try_for_each(|zone| zone.check(geoip.is_some()))?;
+        zones.iter().try_for_each(Zone::check)?;
         Ok(Self {
             names: zones.iter().map(|zone| zone.name.clone()).collect(),
             next: zones.iter().map(|zone| next(zone, &ids)).collect::<Result<_, _>>()?,
             networks: networks(zones)?,
             places: places(zones)?,
-            geoip,
+            geoip: None,
         })
+    }
+
+    /// Where clients of no network are looked for.
+    pub fn look_in(&mut self, geoip: Arc<GeoIp>) {
+        self.geoip = Some(geoip);
     }
 
     /// Whether there is no zone.
@@ -120,31 +124,16 @@ impl Zones {
         let geoip = self.geoip.as_ref().filter(|_| !self.places.is_empty())?;
         geoip.find(client, |place| self.places.of(place))
     }
-
-    /// The zones' names; a zone's place among them is its [`ZoneId`].
-    #[must_use]
-    pub fn names(&self) -> &[String] {
-        &[]
-    }
-
-    /// Where a zone's clients go when it is full, in this order.
-    #[must_use]
-    pub fn next(&self, _zone: ZoneId) -> &[ZoneId] {
-        &[]
-    }
 }
 
 impl Zone {
-    fn check(&self, has_file: bool) -> Result<(), BadZones> {
+    fn check(&self) -> Result<(), BadZones> {
         let name = self.name.clone();
         if !(1..=LABEL_LEN_MAX).contains(&name.len()) || name.chars().any(char::is_control) {
             return Err(BadZones::Name(name));
         }
         if self.networks.is_empty() && self.places.is_empty() {
             return Err(BadZones::Empty(name));
-        }
-        if !self.places.is_empty() && !has_file {
-            return Err(BadZones::NoFile(name));
         }
         Ok(())
     }

@@ -12,13 +12,17 @@ use std::net::IpAddr;
 use rand::Rng;
 use tidegate_control::{
     clock::Now,
-    pick::{NoEdge, Picked, pick},
+    pick::{NoEdge, Picked},
     publish::Snapshot,
 };
 use tidegate_proto::edge::Scheme;
 
 pub use self::{kind::ConnectKind, route::Route};
-use super::{Rules, no_edge_text};
+use super::{
+    Rules,
+    lead::{Lead, lead},
+    no_edge_text,
+};
 
 /// What an RTMP client asks, over whatever carries it.
 #[derive(Debug, Clone, Copy)]
@@ -47,6 +51,15 @@ pub enum ConnectAnswer {
         /// The same for people, without what their programs would misread.
         description: String,
     },
+    /// To go to another place, because no edge can serve.
+    Overflow {
+        /// The application's URL there.
+        url: String,
+        /// The same for people.
+        description: String,
+        /// Whether the client is accepted and asked to reconnect, and not rejected.
+        reconnects: bool,
+    },
     /// No edge can be had.
     NoEdge(NoEdge),
     /// The client is never redirected.
@@ -73,6 +86,7 @@ impl ConnectAnswer {
     pub fn kind(&self) -> ConnectKind {
         match self {
             Self::Redirect { .. } => ConnectKind::Redirect,
+            Self::Overflow { .. } => ConnectKind::Overflow,
             Self::NoEdge(reason) => ConnectKind::NoEdge(*reason),
             Self::Ignored => ConnectKind::Ignored,
             Self::UnknownApp => ConnectKind::UnknownApp,
@@ -89,7 +103,8 @@ impl ConnectAnswer {
     #[must_use]
     pub fn description(&self) -> Option<String> {
         let text = match self {
-            Self::Redirect { description, .. } => description,
+            Self::Redirect { description, .. }
+            | Self::Overflow { description, reconnects: false, .. } => description,
             Self::NoEdge(reason) => {
                 return Some(format!("no edge available: {}", no_edge_text(*reason)));
             }
@@ -101,7 +116,9 @@ impl ConnectAnswer {
                  segments and dot segments"
             }
             Self::LoopGuard => "too many redirects of this application for this address; wait",
-            Self::Accept | Self::Reconnect(_) | Self::Splice(_) => return None,
+            Self::Accept | Self::Reconnect(_) | Self::Overflow { .. } | Self::Splice(_) => {
+                return None;
+            }
         };
         Some(text.to_owned())
     }
@@ -128,8 +145,9 @@ pub fn host_for_call(
     now: Now,
     random: &mut impl Rng,
 ) -> (ConnectKind, String) {
-    match pick(snapshot, &rules.wanted(None, port, client), now.monotonic, random) {
-        Ok(picked) => (ConnectKind::Host, picked.edge.redirect_address.to_string()),
+    match lead(&rules.wanted(None, port, client), rules, snapshot, now, random) {
+        Ok(Lead::Edge(picked)) => (ConnectKind::Host, picked.edge.redirect_address.to_string()),
+        Ok(Lead::Overflow(place)) => (ConnectKind::Overflow, place.host().to_string()),
         Err(reason) => (ConnectKind::NoEdge(reason), "unknown".to_owned()),
     }
 }

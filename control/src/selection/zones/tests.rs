@@ -28,9 +28,17 @@ fn named(zones: &Zones, client: &str) -> String {
     zone.map_or_else(|| "-".to_owned(), |zone| zones.names()[usize::from(zone.0)].clone())
 }
 
+fn zones(zones: &[Zone], geoip: Option<&Arc<GeoIp>>) -> Zones {
+    let mut zones = Zones::new(zones).expect("zones that fit each other");
+    if let Some(geoip) = geoip {
+        zones.look_in(Arc::clone(geoip));
+    }
+    zones
+}
+
 #[test]
 fn without_zones_no_client_is_anywhere() {
-    let zones = Zones::new(&[], Some(geoip())).expect("none");
+    let zones = self::zones(&[], Some(&geoip()));
     assert!(zones.is_empty() && zones.names().is_empty());
     assert_eq!(named(&zones, "10.0.0.1"), "-");
     assert!(zones.next(ZoneId(0)).is_empty());
@@ -43,7 +51,7 @@ fn the_most_specific_network_has_the_client() {
         zone("site", "10.0.0.0/8 10.1.1.0/25 2001:db8:7::/48 203.0.113.7/32", "", ""),
         zone("rack", "10.1.0.0/16 10.255.255.255/32 2001:db8:7::1/128", "", "site all"),
     ];
-    let zones = Zones::new(&zones, None).expect("zones");
+    let zones = self::zones(&zones, None);
     for (client, expected) in [
         ("0.0.0.0", "all"),
         ("9.255.255.255", "all"),
@@ -78,7 +86,7 @@ fn the_most_specific_network_has_the_client() {
 #[test]
 fn a_network_of_every_ipv6_address_holds_no_ipv4_client() {
     let zones = [zone("six", "::/0", "", ""), zone("four", "::ffff:10.0.0.0/104", "", "")];
-    let zones = Zones::new(&zones, None).expect("zones");
+    let zones = self::zones(&zones, None);
     for (client, expected) in [
         ("::", "six"),
         ("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "six"),
@@ -99,7 +107,7 @@ fn a_client_of_no_network_is_found_by_country_then_by_continent() {
         zone("eu", "", "EU country:NA", ""),
         zone("us", "", "NA", ""),
     ];
-    let zones = Zones::new(&zones, Some(geoip())).expect("zones");
+    let zones = self::zones(&zones, Some(&geoip()));
     for (client, expected) in [
         ("198.51.100.1", "lan"),
         ("198.51.100.129", "de"),
@@ -119,7 +127,7 @@ fn a_client_of_no_network_is_found_by_country_then_by_continent() {
 fn an_ipv6_client_is_nowhere_in_a_file_of_ipv4() {
     let file = mmdb::file(4, &[("192.0.2.0/24", "DE", "EU")]);
     let geoip = Arc::new(GeoIp::parse(file).expect("a file of IPv4"));
-    let zones = Zones::new(&[zone("de", "", "DE", "")], Some(geoip)).expect("a zone");
+    let zones = self::zones(&[zone("de", "", "DE", "")], Some(&geoip));
     assert_eq!(named(&zones, "192.0.2.1"), "de");
     assert_eq!(named(&zones, "2001:db8::1"), "-");
 }
@@ -128,7 +136,7 @@ fn an_ipv6_client_is_nowhere_in_a_file_of_ipv4() {
 fn a_newer_file_counts_at_once_and_a_bad_one_not_at_all() {
     let geoip = geoip();
     let zones = [zone("de", "", "DE", ""), zone("fr", "", "FR", "")];
-    let zones = Zones::new(&zones, Some(Arc::clone(&geoip))).expect("zones");
+    let zones = self::zones(&zones, Some(&geoip));
     assert_eq!(named(&zones, "198.51.100.1"), "de");
     let newer = mmdb::file(6, &[("198.51.100.0/24", "FR", "EU")]);
     geoip.replace(newer.clone()).expect("the newer file");
@@ -177,11 +185,9 @@ fn zones_that_contradict_each_other_are_refused_by_name() {
         (vec![zone("a", "", "country:NA country:NA", "")], "the place country:NA"),
         (vec![a(); ZONES_MAX + 1], "257 zones"),
     ] {
-        let error = Zones::new(&zones, Some(geoip())).expect_err(said).to_string();
+        let error = Zones::new(&zones).expect_err(said).to_string();
         assert!(error.contains(said), "{error}");
     }
-    let error = Zones::new(&[zone("a", "", "DE", "")], None).expect_err("no file").to_string();
-    assert!(error.contains("geoip_file"), "{error}");
 }
 
 #[test]
@@ -249,7 +255,7 @@ proptest! {
             }
         }
         zones.retain(|zone| !zone.networks.is_empty());
-        let built = Zones::new(&zones, None).expect("no network twice");
+        let built = Zones::new(&zones).expect("no network twice");
         // Besides any clients, the first and the last address of every network.
         let ends = seen.iter().flat_map(|network| [network.network(), network.broadcast()]);
         for client in clients.into_iter().chain(ends) {
