@@ -5,25 +5,31 @@
 //! carries by prediction, and for each kind of client the edges it can go to, ready to be drawn from.
 //! Between two tables picks count what they hand out in the edges' cells and nothing else.
 
+mod affinity;
 mod alias;
 mod evidence;
 mod front;
+mod hosts;
 mod layout;
 mod ledger;
 mod level;
 mod memory;
+mod mix;
+mod openings;
 mod planner;
 mod policy;
 mod pool;
+mod ring;
 mod row;
 mod score;
 mod settings;
+mod spread;
 mod stream;
 mod table;
 mod tide;
 mod zones;
 
-pub(crate) use self::pool::Draw;
+pub(crate) use self::{affinity::Affinity, pool::Draw};
 pub use self::{
     evidence::{Evidence, Vote},
     planner::Planner,

@@ -1,5 +1,6 @@
 //! Streams as heartbeats name them: by a hash, and in parts, so that thousands of them fit.
 
+mod name;
 mod part;
 
 pub use self::part::{NotAPart, PARTS_MAX, STREAMS_PER_PART_MAX, StreamPart};
@@ -10,16 +11,18 @@ pub const STREAM_VIEWERS_MAX: u32 = 16_383;
 pub const STREAMS_MAX: usize = PARTS_MAX as usize * STREAMS_PER_PART_MAX;
 
 /// The CRC-32 (IEEE 802.3, as zlib computes it) of a stream's name in UTF-8, for example `live/cam`:
-/// application and stream, without slashes at either end. Two streams with the same hash are taken
-/// for one, which costs some affinity and nothing else.
+/// application and stream in the form that [`of_path`](Self::of_path) brings all paths into. Two
+/// streams with the same hash are taken for one, which costs some affinity and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamHash(pub u32);
 
 impl StreamHash {
-    /// The hash of a name of any length; slashes at its ends do not count.
+    /// The hash of a name of any length, read as [`of_path`](Self::of_path) does. What names no
+    /// application is hashed as it stands, less slashes at its ends, and never asked for.
     #[must_use]
     pub fn of(name: &str) -> Self {
-        Self(crc32fast::hash(name.trim_matches('/').as_bytes()))
+        let raw = || Self(crc32fast::hash(name.trim_matches('/').as_bytes()));
+        Self::of_path(name).unwrap_or_else(raw)
     }
 }
 
