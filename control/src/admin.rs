@@ -12,6 +12,7 @@ pub mod tokens;
 
 mod audit;
 mod connection;
+mod explain;
 mod filter;
 mod gate;
 mod page;
@@ -27,5 +28,6 @@ pub(crate) mod sample;
 mod tests;
 
 pub use auth::Credentials;
+pub use explain::Entrance;
 pub use serve::{BindError, Bound, Health, Reload, bind, check};
 pub use settings::Settings;

@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use self::answers::Answers;
 pub use self::writer::Running;
 use crate::{
-    clock::Clock,
+    clock::{Clock, Now},
     order::{Refused, Request},
     publish::{Published, Retired},
     registry::{Patience, Registry, Report},
@@ -43,6 +43,10 @@ pub struct Figures {
     pub orders_accepted: AtomicU64,
     /// Orders refused, for whatever reason.
     pub orders_refused: AtomicU64,
+    /// Tables made for picks to draw from.
+    pub plans: AtomicU64,
+    /// Time spent on them, in microseconds.
+    pub plan_us: AtomicU64,
     /// Commits made durable.
     pub store_commits: AtomicU64,
     /// Time spent on them, in microseconds.
@@ -78,6 +82,7 @@ pub struct Fleet {
     pub(crate) reports: mpsc::Sender<Report>,
     pub(crate) audits: mpsc::Sender<AuditRow>,
     pub(crate) changes: watch::Receiver<u64>,
+    pub(crate) clock: Clock,
 }
 
 impl Fleet {
@@ -104,6 +109,7 @@ impl Fleet {
             reports,
             audits,
             changes,
+            clock,
         };
         let begin = writer::Beginning {
             registry: Registry::restore(patience, memory, clock.now()),
@@ -120,6 +126,12 @@ impl Fleet {
     #[must_use]
     pub fn published(&self) -> &Arc<Published> {
         &self.published
+    }
+
+    /// The time by the fleet's own clock, which snapshots go by.
+    #[must_use]
+    pub fn now(&self) -> Now {
+        self.clock.now()
     }
 
     /// What the writer counts.

@@ -5,6 +5,8 @@ use tidegate_proto::admin;
 
 use crate::{
     order::Order,
+    pick::predicted_load,
+    publish::Snapshot,
     snapshot::{AdminState, EdgeView, Liveness},
 };
 
@@ -55,6 +57,13 @@ pub fn edge_message(view: &EdgeView) -> admin::Edge {
         predicted_load: None,
         weighting: view.weighting.as_ref().map(weighting_message),
     }
+}
+
+/// The same with its predicted load, for an edge by its place in the fleet.
+#[must_use]
+pub fn edge_message_at(snapshot: &Snapshot, place: usize) -> Option<admin::Edge> {
+    let view = snapshot.fleet.edges.get(place)?;
+    Some(admin::Edge { predicted_load: predicted_load(snapshot, place), ..edge_message(view) })
 }
 
 /// The admin API's message of a standing order.

@@ -4,6 +4,7 @@
 //! the order against the edge, silence, the client's own needs. It takes no lock and no memory.
 
 mod draw;
+mod explain;
 mod reach;
 mod search;
 mod sticky;
@@ -14,6 +15,7 @@ use std::{collections::HashSet, net::IpAddr, sync::Arc, time::Duration};
 use rand::Rng;
 use tidegate_proto::edge::{EdgeId, Scheme};
 
+pub use self::explain::{Explained, Explanation, explain, predicted_load};
 pub(crate) use self::reach::endpoint_port;
 use self::search::{Candidate, Search};
 use crate::{

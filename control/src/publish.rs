@@ -61,6 +61,14 @@ impl Published {
         self.current.load()
     }
 
+    /// Fleet and table, for readers that take their time. It does not make drains wait, so nobody may
+    /// be sent to an edge by it.
+    #[must_use]
+    pub fn copy(&self) -> Snapshot {
+        let current = self.current.load();
+        Snapshot { fleet: Arc::clone(&current.fleet), table: Arc::clone(&current.table) }
+    }
+
     /// The fleet, for readers that take their time. It does not make drains wait.
     #[must_use]
     pub fn fleet(&self) -> Arc<FleetView> {
@@ -123,7 +131,7 @@ mod tests {
     fn a_reader_of_the_fleet_is_not_waited_for() {
         let published = Published::new();
         let mut retired = Retired::default();
-        let _fleet = published.fleet();
+        let (_fleet, _copy) = (published.fleet(), published.copy());
         retired.push(published.publish(empty()));
         assert!(retired.are_released());
     }

@@ -7,6 +7,7 @@
 
 mod affinity;
 mod alias;
+mod balance;
 mod evidence;
 mod front;
 mod hosts;
@@ -29,8 +30,8 @@ mod table;
 mod tide;
 mod zones;
 
-pub(crate) use self::{affinity::Affinity, pool::Draw};
 pub use self::{
+    balance::Balance,
     evidence::{Evidence, Vote},
     planner::Planner,
     policy::{Policy, UnknownPolicy},
@@ -40,4 +41,7 @@ pub use self::{
     stream::stream_of,
     table::Table,
     zones::{BadGeoIp, BadPlace, BadZones, GeoIp, Place, ZONES_MAX, Zone, ZoneId, Zones},
+};
+pub(crate) use self::{
+    affinity::Affinity, layout::missing_label, pool::Draw, score::reported_load,
 };

@@ -17,6 +17,7 @@ use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use prometheus::{Registry, TextEncoder};
 use tidegate_control::{
     fleet::{Figures, Fleet},
+    publish::Snapshot,
     snapshot::FleetView,
 };
 
@@ -34,15 +35,20 @@ const PUSH_EVERY: Duration = Duration::from_secs(15);
 /// What metrics need of the fleet.
 pub trait Observed: Send + Sync {
     /// The fleet as last published.
-    fn view(&self) -> Arc<FleetView>;
+    fn view(&self) -> Arc<FleetView> {
+        self.snapshot().fleet
+    }
+
+    /// The same with what picks draw from.
+    fn snapshot(&self) -> Snapshot;
 
     /// What its writer counts.
     fn figures(&self) -> &Figures;
 }
 
 impl Observed for Fleet {
-    fn view(&self) -> Arc<FleetView> {
-        self.published().fleet()
+    fn snapshot(&self) -> Snapshot {
+        self.published().copy()
     }
 
     fn figures(&self) -> &Figures {

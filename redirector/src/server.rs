@@ -28,7 +28,7 @@ use tokio::{
 pub use self::addresses::Addresses;
 use self::{
     assemble::{
-        answer_rules, bind_admin, client_limits, client_services, fleet_page, ops_access,
+        answer_rules, bind_admin, client_limits, client_services, entrance, fleet_page, ops_access,
         redirector_name, rtmp_limits,
     },
     open_files::Room,
@@ -112,11 +112,13 @@ impl Server {
         readiness.set_store_open(true);
         readiness.set_snapshot_loaded(true);
 
+        let rules = answer_rules(&config, &clients_front.local_addrs())?;
         let admin = bind_admin(&config, fleet.clone()).await?;
+        let admin = admin.entered_at(entrance(&rules, &clients_front.local_addrs()));
         let room = Room::of(&config);
         let clients = Clients::new(
             Arc::clone(fleet.published()),
-            Arc::new(answer_rules(&config, &clients_front.local_addrs())?),
+            Arc::new(rules),
             clock,
             rtmp_limits(&config, room),
         );

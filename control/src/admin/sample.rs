@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::settings::Settings;
 use crate::{
+    clock::Clock,
     fleet::{Call, Figures, Fleet},
     message::edge_message,
     order::{Order, Refused, Verb},
@@ -107,6 +108,7 @@ impl Obedient {
             reports: mpsc::channel(1).0,
             audits: audits_in,
             changes: changed,
+            clock: Clock::start(),
         };
         Self { handle, audits, writer }
     }

@@ -27,8 +27,8 @@ use tower::{
 };
 
 use super::{
-    audit::Audit, auth::Credentials, connection, gate::GateLayer, service::Service,
-    settings::Settings, tls::Tls, trace::TraceLayer, watch::stopped,
+    audit::Audit, auth::Credentials, connection, explain::Entrance, gate::GateLayer,
+    service::Service, settings::Settings, tls::Tls, trace::TraceLayer, watch::stopped,
 };
 use crate::fleet::Fleet;
 
@@ -87,7 +87,16 @@ pub async fn bind(settings: Settings, fleet: Fleet) -> Result<Bound, BindError> 
     let local_addr = listener.local_addr().map_err(refused)?;
     let health = Health(HealthReporter::new());
     health.set(ServingStatus::Serving).await;
-    Ok(Bound { settings, fleet, credentials, tls, listener, local_addr, health })
+    Ok(Bound {
+        settings,
+        fleet,
+        credentials,
+        tls,
+        listener,
+        local_addr,
+        health,
+        entrance: Arc::default(),
+    })
 }
 
 /// The admin API, listening and not yet serving.
@@ -99,6 +108,7 @@ pub struct Bound {
     listener: TcpListener,
     local_addr: SocketAddr,
     health: Health,
+    entrance: Arc<Entrance>,
 }
 
 impl fmt::Debug for Bound {
@@ -112,6 +122,12 @@ impl Bound {
     #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         self.local_addr
+    }
+
+    /// Says where clients come in, which explanations go by.
+    #[must_use]
+    pub fn entered_at(self, entrance: Entrance) -> Self {
+        Self { entrance: Arc::new(entrance), ..self }
     }
 
     /// What `grpc.health.v1` answers; flip it as soon as the process begins to stop.
@@ -163,7 +179,8 @@ impl Bound {
 
     fn router(&self, stopping: watch::Receiver<bool>) -> Router<Layers> {
         let audit = Audit::new(self.fleet.clone(), self.settings.redirector.clone());
-        let service = Service::new(self.fleet.clone(), audit.clone(), stopping);
+        let service =
+            Service::new(self.fleet.clone(), audit.clone(), Arc::clone(&self.entrance), stopping);
         Server::builder()
             .max_concurrent_streams(STREAMS_MAX)
             .http2_keepalive_interval(Some(PING_EVERY))

@@ -15,6 +15,7 @@ use tracing::Instrument;
 
 use super::{
     audit::Audit,
+    explain::{Entrance, Question},
     filter::Filter,
     page,
     refusal::{self, invalid},
@@ -22,12 +23,14 @@ use super::{
 };
 use crate::{
     fleet::Fleet,
-    message::edge_message,
+    message::edge_message_at,
     order::{self, Principal, Verb, Weight},
     resolve::resolve,
 };
 
 const WATCHERS_MAX: usize = 100;
+/// Explanations under way; others wait. Each looks at the whole fleet.
+const EXPLAINING_MAX: usize = 1;
 const EDGE_LEN_MAX: usize = tidegate_proto::edge::NAME_LEN_MAX;
 const REASON_LEN_MAX: usize = 512;
 const REQUEST_ID_LEN_MAX: usize = 128;
@@ -38,12 +41,21 @@ pub(crate) struct Service {
     fleet: Fleet,
     audit: Audit,
     watchers: Arc<Semaphore>,
+    explaining: Arc<Semaphore>,
+    entrance: Arc<Entrance>,
     stopping: watch::Receiver<bool>,
 }
 
 impl Service {
-    pub(crate) fn new(fleet: Fleet, audit: Audit, stopping: watch::Receiver<bool>) -> Self {
-        Self { fleet, audit, watchers: Arc::new(Semaphore::new(WATCHERS_MAX)), stopping }
+    pub(crate) fn new(
+        fleet: Fleet,
+        audit: Audit,
+        entrance: Arc<Entrance>,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        let watchers = Arc::new(Semaphore::new(WATCHERS_MAX));
+        let explaining = Arc::new(Semaphore::new(EXPLAINING_MAX));
+        Self { fleet, audit, watchers, explaining, entrance, stopping }
     }
 
     /// Gives an order. It goes on in a task of its own, so that a caller who hangs up leaves
@@ -74,15 +86,16 @@ impl FleetService for Service {
         let ListEdgesRequest { page_size, page_token, filter } = request.into_inner();
         let size = page::size(page_size)?;
         let filter = Filter::parse(&filter)?;
-        let fleet = self.fleet.published().fleet();
-        let mut found =
-            page::edges_after(&fleet, &page_token)?.iter().filter(|edge| filter.admits(edge));
+        let snapshot = self.fleet.published().copy();
+        let after = page::edges_after(&snapshot.fleet, &page_token)?;
+        let first = snapshot.fleet.edges.len() - after.len();
+        let mut found = (first..).zip(after).filter(|(_, edge)| filter.admits(edge));
         let on_page: Vec<_> = found.by_ref().take(size).collect();
         let more = found.next().is_some();
         let last = on_page.last().filter(|_| more);
         Ok(Response::new(ListEdgesResponse {
-            next_page_token: last.map(|edge| page::token_after(edge)).unwrap_or_default(),
-            edges: on_page.into_iter().map(|edge| edge_message(edge)).collect(),
+            next_page_token: last.map(|(_, edge)| page::token_after(edge)).unwrap_or_default(),
+            edges: on_page.iter().filter_map(|(at, _)| edge_message_at(&snapshot, *at)).collect(),
         }))
     }
 
@@ -92,9 +105,11 @@ impl FleetService for Service {
     ) -> Result<Response<GetEdgeResponse>, Status> {
         let name = request.into_inner().edge;
         check_edge(&name)?;
-        let fleet = self.fleet.published().fleet();
-        let edge = resolve(&fleet, &name).map_err(|why| refusal::status(&why))?;
-        Ok(Response::new(GetEdgeResponse { edge: Some(edge_message(edge)) }))
+        let snapshot = self.fleet.published().copy();
+        let edge = resolve(&snapshot.fleet, &name).map_err(|why| refusal::status(&why))?;
+        let place = snapshot.fleet.by_id.get(&edge.id);
+        let edge = place.and_then(|place| edge_message_at(&snapshot, *place));
+        Ok(Response::new(GetEdgeResponse { edge }))
     }
 
     type WatchFleetStream = ReceiverStream<watcher::Item>;
@@ -171,9 +186,19 @@ impl FleetService for Service {
 
     async fn explain(
         &self,
-        _request: Request<ExplainRequest>,
+        request: Request<ExplainRequest>,
     ) -> Result<Response<ExplainResponse>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let question = Question::read(request.into_inner())?;
+        let failed = || Status::internal("the explanation failed; see the log");
+        let turn = Arc::clone(&self.explaining).acquire_owned().await.map_err(|_| failed())?;
+        let (snapshot, now) = (self.fleet.published().copy(), self.fleet.now());
+        let entrance = Arc::clone(&self.entrance);
+        let explaining = tokio::task::spawn_blocking(move || {
+            let answer = question.answer(&snapshot, &entrance, now);
+            drop(turn);
+            answer
+        });
+        explaining.await.map_err(|_| failed())?.map(Response::new)
     }
 }
 

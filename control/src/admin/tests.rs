@@ -5,8 +5,8 @@ use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt, path::Path, time::D
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
 use tidegate_proto::admin::{
-    AdminState, DrainEdgeRequest, ForgetEdgeRequest, GetEdgeRequest, ListEdgesRequest,
-    SetWeightRequest, UndrainEdgeRequest, WatchFleetRequest, WatchFleetResponse,
+    AdminState, DrainEdgeRequest, ExplainRequest, ForgetEdgeRequest, GetEdgeRequest,
+    ListEdgesRequest, SetWeightRequest, UndrainEdgeRequest, WatchFleetRequest, WatchFleetResponse,
     fleet_service_client::FleetServiceClient, watch_fleet_response::Kind,
 };
 use tokio::{io::AsyncReadExt, net::TcpStream, sync::oneshot, task::JoinHandle, time::timeout};
@@ -192,6 +192,37 @@ async fn weights_reach_the_fleet_and_those_out_of_bounds_are_refused_with_the_wa
     running.stop().await;
 }
 
+#[tokio::test]
+async fn a_pick_is_explained_for_every_edge_and_counts_no_redirect() {
+    let running = Running::start(settings(), edges(3)).await;
+    let mut client = running.client().await;
+    client.drain_edge(drain("edge-002")).await.expect("drained");
+    let explain = |edge: &str, edges_max| ExplainRequest {
+        path: "rtmp://lb.example/live/cam".into(),
+        client: "192.0.2.7".into(),
+        edge: edge.into(),
+        edges_max,
+        ..ExplainRequest::default()
+    };
+    let answer = client.explain(explain("", 0)).await.expect("explained").into_inner();
+    assert_eq!((answer.policy.as_str(), answer.mode.as_str()), ("fill", "normal"));
+    assert_eq!((answer.scheme.as_str(), answer.stream.len()), ("rtmp", 8));
+    assert_eq!(answer.edges.len(), 3);
+    let two = client.explain(explain("", 2)).await.expect("explained").into_inner();
+    assert_eq!((two.edges.len(), &two.reasons), (2, &answer.reasons));
+    assert_eq!(answer.reasons.iter().map(|count| count.edges).sum::<u32>(), 3);
+    let one = client.explain(explain("EDGE-002", 0)).await.expect("explained").into_inner().edges;
+    assert_eq!((one.len(), one[0].code.as_str(), one[0].chosen), (1, "drained", false));
+    assert!(one[0].text.contains("local"), "{}", one[0].text);
+    assert!(answer.edges.iter().all(|edge| edge.pending == 0));
+    let unknown = client.explain(explain("nobody", 0)).await.expect_err("unknown");
+    assert_eq!(unknown.code(), Code::NotFound);
+    let request = ExplainRequest { client: "nobody".into(), ..ExplainRequest::default() };
+    let status = client.explain(request).await.expect_err("a bad argument");
+    assert_eq!(status.code(), Code::InvalidArgument);
+    running.stop().await;
+}
+
 async fn next(stream: &mut Streaming<WatchFleetResponse>) -> (Kind, String) {
     let message = timeout(SOON, stream.message()).await.expect("soon").expect("no error");
     let message = message.expect("the stream goes on");
@@ -265,6 +296,8 @@ async fn each_role_may_do_what_its_rule_says() {
     ] {
         let code = client.list_edges(bearing(token, list(0, "", ""))).await;
         assert_eq!(code.err().map_or(Code::Ok, |status| status.code()), listed, "{token}");
+        let code = client.explain(bearing(token, ExplainRequest::default())).await;
+        assert_eq!(code.err().map_or(Code::Ok, |status| status.code()), listed, "{token}");
         let code = client.drain_edge(bearing(token, drain("edge-001"))).await;
         assert_eq!(code.err().map_or(Code::Ok, |status| status.code()), drained, "{token}");
         let code = client.set_weight(bearing(token, weight("edge-001", 2.0))).await;
@@ -279,7 +312,7 @@ async fn each_role_may_do_what_its_rule_says() {
     }
     let vera = ("vera".to_owned(), "DrainEdge".to_owned(), "PERMISSION_DENIED".to_owned());
     assert!(seen.contains(&vera), "{seen:?}");
-    assert_eq!(seen.len(), 9, "each denied call once: {seen:?}");
+    assert_eq!(seen.len(), 11, "each denied call once: {seen:?}");
     let mut health = HealthClient::new(running.channel().await);
     health.check(HealthCheckRequest::default()).await.expect("health is open");
     assert_eq!(reflected(&running, "").await.err(), Some(Code::Unauthenticated));

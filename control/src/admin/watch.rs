@@ -14,7 +14,8 @@ use tonic::Status;
 
 use crate::{
     fleet::Fleet,
-    message::edge_message,
+    message::{edge_message, edge_message_at},
+    publish::Snapshot,
     snapshot::{EdgeView, FleetView},
 };
 
@@ -81,8 +82,8 @@ impl Watcher {
     async fn follow(&mut self) -> Result<(), End> {
         let mut changes = self.fleet.changes();
         changes.mark_unchanged();
-        let mut seen = self.fleet.published().fleet();
-        for edge in &seen.edges {
+        let mut seen = self.fleet.published().copy();
+        for edge in &seen.fleet.edges {
             self.send(Kind::Snapshot, Some(edge), &seen).await?;
         }
         self.send(Kind::Synced, None, &seen).await?;
@@ -90,9 +91,9 @@ impl Watcher {
             let looked_at = Instant::now();
             if self.wait(&mut changes).await? {
                 self.pause(looked_at + self.tempo.pace).await?;
-                let fleet = self.fleet.published().fleet();
-                self.send_changes(&seen, &fleet).await?;
-                seen = fleet;
+                let now = self.fleet.published().copy();
+                self.send_changes(&seen.fleet, &now).await?;
+                seen = now;
             } else {
                 self.send(Kind::Keepalive, None, &seen).await?;
             }
@@ -119,11 +120,11 @@ impl Watcher {
         }
     }
 
-    async fn send_changes(&mut self, old: &FleetView, new: &FleetView) -> Result<(), End> {
-        for edge in old.edges.iter().filter(|edge| new.get(edge.id).is_none()) {
+    async fn send_changes(&mut self, old: &FleetView, new: &Snapshot) -> Result<(), End> {
+        for edge in old.edges.iter().filter(|edge| new.fleet.get(edge.id).is_none()) {
             self.send(Kind::Removed, Some(edge), new).await?;
         }
-        for edge in new.edges.iter().filter(|edge| has_changed(old, edge)) {
+        for edge in new.fleet.edges.iter().filter(|edge| has_changed(old, edge)) {
             self.send(Kind::Updated, Some(edge), new).await?;
         }
         Ok(())
@@ -133,11 +134,16 @@ impl Watcher {
         &mut self,
         kind: Kind,
         edge: Option<&Arc<EdgeView>>,
-        fleet: &FleetView,
+        snapshot: &Snapshot,
     ) -> Result<(), End> {
+        let fleet = &snapshot.fleet;
+        let shown = |edge: &Arc<EdgeView>| {
+            let place = fleet.by_id.get(&edge.id);
+            place.and_then(|place| edge_message_at(snapshot, *place))
+        };
         let message = WatchFleetResponse {
             kind: kind.into(),
-            edge: edge.map(|edge| edge_message(edge)),
+            edge: edge.map(|edge| shown(edge).unwrap_or_else(|| edge_message(edge))),
             revision: fleet.order_revision,
         };
         tokio::select! {

@@ -24,7 +24,7 @@ use crate::{
     order::{Refused, Request, Verb},
     publish::{Published, Retired, Snapshot},
     registry::{Plan, Registry, Report},
-    selection::Planner,
+    selection::{Planner, Table},
     snapshot::{FleetView, Mode},
     store::{AuditRow, Commit, OrderRow, Store, StoreError},
 };
@@ -218,7 +218,7 @@ impl Writer {
         }
         let fleet = Arc::clone(&self.fleet);
         let publication = fleet.publication;
-        let table = Arc::new(self.planner.plan(&fleet, now.monotonic));
+        let table = Arc::new(self.plan(&fleet, now));
         self.retired.push(self.outlets.published.publish(Snapshot { fleet, table }));
         self.outlets
             .changed
@@ -226,6 +226,16 @@ impl Writer {
         let done = self.clock.now().monotonic;
         let rest = (done - now.monotonic) * PUBLISH_REST;
         self.publish_at = (now.monotonic + PUBLISH_EVERY).max(done + rest);
+    }
+
+    fn plan(&mut self, fleet: &Arc<FleetView>, now: Now) -> Table {
+        let began = self.clock.now().monotonic;
+        let table = self.planner.plan(fleet, now.monotonic);
+        let took = self.clock.now().monotonic.saturating_sub(began);
+        let figures = &self.outlets.figures;
+        figures.plans.fetch_add(1, Ordering::Relaxed);
+        figures.plan_us.fetch_add(took.as_micros() as u64, Ordering::Relaxed);
+        table
     }
 
     /// Has at most one batch of rows on its way: what changed first, then the checkpoint.

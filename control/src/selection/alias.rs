@@ -53,6 +53,18 @@ impl Alias {
     }
 }
 
+impl Alias {
+    /// The chances of the places that can be drawn; one that is in several slots comes several
+    /// times. They add up to 1, unless none has any weight.
+    pub(crate) fn chances(&self) -> impl Iterator<Item = (u32, f64)> {
+        let each = 1.0 / self.slots.len().max(1) as f64;
+        self.slots.iter().flat_map(move |slot| {
+            let own = f64::from(slot.cut) / ONE;
+            [(slot.own, own * each), (slot.other, (1.0 - own) * each)]
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -120,5 +120,14 @@ fn describe(edge: &EdgeView, selection: &Selection) -> Kind {
 }
 
 fn carries(edge: &EdgeView, demanded: &Labels) -> bool {
-    demanded.iter().all(|(name, value)| edge.labels.get(name) == Some(value))
+    missing_label(edge, demanded).is_none()
+}
+
+/// The first of these labels that an edge does not carry.
+pub(crate) fn missing_label<'a>(
+    edge: &EdgeView,
+    demanded: &'a Labels,
+) -> Option<(&'a str, &'a str)> {
+    let missing = demanded.iter().find(|(name, value)| edge.labels.get(*name) != Some(*value));
+    missing.map(|(name, value)| (name.as_str(), value.as_str()))
 }

@@ -56,6 +56,13 @@ impl Figures {
     }
 }
 
+/// The share of its capacity that an edge uses by a report of its own; `None`: the report says too
+/// little to tell.
+pub(crate) fn reported_load(load: &Load, capacity: &Capacity, known: &Estimates) -> Option<f64> {
+    let figures = Figures::of(load, capacity);
+    figures.is_measured().then(|| Scale::of(known).score(&figures).share)
+}
+
 /// What stands in for unknown figures, ready for use.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scale {

@@ -371,9 +371,9 @@ pub struct ExplainedEdge {
     /// Redirects handed out since its last heartbeat.
     #[prost(uint32, tag = "10")]
     pub pending: u32,
-    /// Redirects that no heartbeat has confirmed, by estimate.
-    #[prost(double, tag = "11")]
-    pub unconfirmed: f64,
+    /// Redirects of all redirectors that no heartbeat has confirmed, by estimate. Absent: nobody knows.
+    #[prost(double, optional, tag = "11")]
+    pub unconfirmed: ::core::option::Option<f64>,
     #[prost(message, optional, tag = "12")]
     pub capacity: ::core::option::Option<Capacity>,
     /// What it is reckoned to carry, in bits per second.
@@ -514,7 +514,7 @@ pub enum ExplainReason {
     NoEndpoint = 17,
     /// Its address is the redirector's own.
     OwnAddress = 18,
-    /// Lacks a label that the configuration demands.
+    /// Does not carry a label that the configuration demands.
     LabelMissing = 19,
     /// Edges of the client's own zone can serve.
     OtherZone = 20,

@@ -2,7 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use tidegate_control::snapshot::{AdminState, Mode};
+use tidegate_control::{
+    selection::{Balance, Policy},
+    snapshot::{AdminState, Mode},
+};
 
 use super::{
     Kind::{Counter, Gauge},
@@ -261,6 +264,84 @@ pub const METRICS: &[Metric] = &[
         },
     },
     Metric {
+        name: "tidegate_selection_policy",
+        kind: Gauge,
+        label: "policy",
+        help: "1 for the policy that edges are chosen by.",
+        read: |from, reading| {
+            let current = from.fleet.snapshot().table.selection().policy;
+            for policy in Policy::ALL {
+                reading.under(policy.as_str(), if policy == current { 1.0 } else { 0.0 });
+            }
+        },
+    },
+    Metric {
+        name: "tidegate_load",
+        kind: Gauge,
+        label: "of",
+        help: "Predicted load of the edges that are drawn from, as a share of capacity: their mean, the highest of one, and the level that they are filled up to.",
+        read: |from, reading| {
+            let balance = balance(from);
+            reading.under("mean", balance.mean);
+            reading.under("highest", balance.highest);
+            reading.under("level", balance.level);
+        },
+    },
+    Metric {
+        name: "tidegate_load_imbalance",
+        kind: Gauge,
+        label: "",
+        help: "The highest predicted load of an edge over the mean; 0: there is nothing to compare.",
+        read: |from, reading| reading.value(balance(from).imbalance()),
+    },
+    Metric {
+        name: "tidegate_edges_held_back",
+        kind: Gauge,
+        label: "reason",
+        help: "Eligible edges that are given fewer clients, or none while others can serve, by reason.",
+        read: |from, reading| {
+            let balance = balance(from);
+            reading.under("late", balance.late as f64);
+            reading.under("unmeasured", balance.unmeasured as f64);
+            reading.under("ramping", balance.ramping as f64);
+            reading.under("window_closed", balance.window_closed as f64);
+            reading.under("above_overflow", balance.above_overflow as f64);
+        },
+    },
+    Metric {
+        name: "tidegate_edges_weighted",
+        kind: Gauge,
+        label: "",
+        help: "Edges that an operator gave another weight than 1.",
+        read: |from, reading| {
+            let view = from.fleet.view();
+            reading.count(view.edges.iter().filter(|edge| edge.weighting.is_some()).count() as u64);
+        },
+    },
+    Metric {
+        name: "tidegate_redirectors_assumed",
+        kind: Gauge,
+        label: "",
+        help: "How many redirectors are taken to share the clients.",
+        read: |from, reading| reading.value(from.fleet.snapshot().table.redirectors().into()),
+    },
+    Metric {
+        name: "tidegate_plans_total",
+        kind: Counter,
+        label: "",
+        help: "Tables made for picks to draw from.",
+        read: |from, reading| reading.count(get(&from.fleet.figures().plans)),
+    },
+    Metric {
+        name: "tidegate_plan_seconds_total",
+        kind: Counter,
+        label: "",
+        help: "Time spent making them.",
+        read: |from, reading| {
+            reading.value(get(&from.fleet.figures().plan_us) as f64 / 1e6);
+        },
+    },
+    Metric {
         name: "tidegate_publications_total",
         kind: Counter,
         label: "",
@@ -323,6 +404,10 @@ pub const METRICS: &[Metric] = &[
         read: |from, reading| reading.count(get(&from.fleet.figures().audit_dropped)),
     },
 ];
+
+fn balance(from: &Sources) -> Balance {
+    Balance::of(&from.fleet.snapshot())
+}
 
 fn get(counter: &AtomicU64) -> u64 {
     counter.load(Relaxed)

@@ -27,8 +27,8 @@ struct Fixture {
 }
 
 impl Observed for Fixture {
-    fn view(&self) -> Arc<FleetView> {
-        Arc::clone(&self.view)
+    fn snapshot(&self) -> Snapshot {
+        Snapshot::of(Arc::clone(&self.view), Arc::default(), Duration::ZERO)
     }
 
     fn figures(&self) -> &Figures {
@@ -45,6 +45,7 @@ fn sources() -> Sources {
     ingest.rejected.count(Reject::Forged);
     let fixture = Fixture::default();
     let view = FleetView { mode: Mode::Panic, order_revision: 42, ..FleetView::default() };
+    fixture.figures.plan_us.store(2_500_000, Relaxed);
     fixture.figures.store_commit_us.store(1_500_000, Relaxed);
     Sources {
         ingest: Arc::new(ingest),
@@ -86,6 +87,13 @@ fn values_and_labels_are_rendered_as_they_are() {
         "tidegate_fleet_mode{mode=\"panic\"} 1",
         "tidegate_fleet_mode{mode=\"normal\"} 0",
         "tidegate_order_revision 42",
+        "tidegate_selection_policy{policy=\"fill\"} 1",
+        "tidegate_selection_policy{policy=\"least\"} 0",
+        "tidegate_load{of=\"highest\"} 0",
+        "tidegate_load_imbalance 0",
+        "tidegate_edges_held_back{reason=\"late\"} 0",
+        "tidegate_redirectors_assumed 1",
+        "tidegate_plan_seconds_total 2.5",
         "tidegate_store_commit_seconds_total 1.5",
     ] {
         assert!(text.lines().any(|rendered| rendered == line), "{line} is not in\n{text}");

@@ -7,7 +7,7 @@ use std::{
 };
 
 use ipnet::IpNet;
-use tidegate_control::{admin, fleet::Fleet, json::to_json, message::edge_message};
+use tidegate_control::{admin, fleet::Fleet, json::to_json, message::edge_message_at};
 use tidegate_proto::admin::ListEdgesResponse;
 
 use super::{StartError, bad, open_files::Room};
@@ -33,6 +33,17 @@ pub(super) fn client_limits(config: &Config, room: Room) -> FrontLimits {
         connections_max: room.connections,
         connections_per_address_max: config.client.connections_per_address_max as usize,
         ..FrontLimits::CLIENTS
+    }
+}
+
+/// Where clients come in, for the admin API's explanations.
+pub(super) fn entrance(rules: &AnswerRules, bound: &[SocketAddr]) -> admin::Entrance {
+    admin::Entrance {
+        port: bound.first().map_or(0, SocketAddr::port),
+        redirect_port: rules.redirect_port,
+        redirect_scheme: rules.redirect_scheme,
+        own: rules.own.clone(),
+        has_overflow: false,
     }
 }
 
@@ -147,8 +158,9 @@ pub(super) fn ops_access(config: &Config, bound: SocketAddr, admin: &admin::Boun
 /// The fleet as `ListEdgesResponse`, all of it.
 pub(super) fn fleet_page(fleet: Fleet) -> ops::Page {
     Arc::new(move || {
-        let view = fleet.published().fleet();
-        let edges = view.edges.iter().map(|edge| edge_message(edge)).collect();
+        let snapshot = fleet.published().copy();
+        let places = 0..snapshot.fleet.edges.len();
+        let edges = places.filter_map(|place| edge_message_at(&snapshot, place)).collect();
         let all = ListEdgesResponse { edges, next_page_token: String::new() };
         match to_json("ListEdgesResponse", &all) {
             Ok(json) => json.to_string(),
