@@ -114,8 +114,8 @@ impl Evidence {
         vote
     }
 
-    /// The places in `fleet.edges` of the eligible edges that votes take out; none if they were
-    /// more than a tenth of them.
+    /// The places in `fleet.edges` of the eligible edges that votes take out, in order; none
+    /// if they were more than a tenth of them.
     #[must_use]
     pub fn out(&self, fleet: &FleetView) -> Vec<usize> {
         let is_out = |place: &&usize| {
@@ -123,6 +123,7 @@ impl Evidence {
             edge.is_some_and(|edge| edge.cell.voted_out().is_some_and(|at| edge.heard <= at))
         };
         let mut out: Vec<_> = fleet.eligible.iter().filter(is_out).copied().collect();
+        out.sort_unstable();
         if out.len() > out_max(fleet.eligible.len()) {
             out.clear();
         }

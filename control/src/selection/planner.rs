@@ -170,11 +170,17 @@ impl Planner {
     /// The edges of each kind, in the order in which they are to be tried.
     fn sort(&self, fleet: &FleetView, tide: &Tide) -> Vec<Tiers> {
         let mut tiers = vec![Tiers::default(); self.layout.kinds()];
+        let evidence = self.selection.failure_evidence.as_ref();
+        let out = evidence.map(|evidence| evidence.out(fleet)).unwrap_or_default();
+        let standing = |place: usize, memory: &Memory| match tide.standing(memory) {
+            Standing::Measured if out.binary_search(&place).is_ok() => Standing::Late,
+            other => other,
+        };
         let mut place_in = |places: &[usize], tier: fn(&mut Tiers, Standing) -> &mut Vec<u32>| {
             for &place in places {
                 let Some(memory) = self.memories.get(place) else { continue };
                 if let Some(kind) = tiers.get_mut(memory.kind as usize) {
-                    tier(kind, tide.standing(memory)).push(place as u32);
+                    tier(kind, standing(place, memory)).push(place as u32);
                 }
             }
         };

@@ -12,17 +12,13 @@ use std::net::IpAddr;
 use rand::Rng;
 use tidegate_control::{
     clock::Now,
-    pick::{NoEdge, Picked},
+    pick::{NoEdge, Picked, Wanted, pick},
     publish::Snapshot,
 };
 use tidegate_proto::edge::Scheme;
 
 pub use self::{kind::ConnectKind, route::Route};
-use super::{
-    Rules,
-    lead::{Lead, lead},
-    no_edge_text,
-};
+use super::{Rules, no_edge_text};
 
 /// What an RTMP client asks, over whatever carries it.
 #[derive(Debug, Clone, Copy)]
@@ -145,10 +141,16 @@ pub fn host_for_call(
     now: Now,
     random: &mut impl Rng,
 ) -> (ConnectKind, String) {
-    match lead(&rules.wanted(None, port, client), rules, snapshot, now, random) {
-        Ok(Lead::Edge(picked)) => (ConnectKind::Host, picked.edge.redirect_address.to_string()),
-        Ok(Lead::Overflow(place)) => (ConnectKind::Overflow, place.host().to_string()),
-        Err(reason) => (ConnectKind::NoEdge(reason), "unknown".to_owned()),
+    // The host is for a URL of RTMP, so another place must speak that.
+    let speaks = Some(Scheme::Rtmp);
+    let has_overflow = rules.overflow.serves(speaks);
+    let wanted = Wanted { has_overflow, ..rules.wanted(None, port, client) };
+    match pick(snapshot, &wanted, now.monotonic, random) {
+        Ok(picked) => (ConnectKind::Host, picked.edge.redirect_address.to_string()),
+        Err(reason) => match rules.overflow.draw(speaks, random) {
+            Some(place) => (ConnectKind::Overflow, place.host().to_string()),
+            None => (ConnectKind::NoEdge(reason), "unknown".to_owned()),
+        },
     }
 }
 

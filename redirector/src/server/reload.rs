@@ -86,7 +86,7 @@ impl GeoIpFile {
     }
 
     /// Reads it again.
-    fn reload(&self) -> Result<(), String> {
+    pub(super) fn reload(&self) -> Result<(), String> {
         let bytes = read_bytes(&self.path)?;
         self.known.replace(bytes).map_err(|error| geoip_fault(&self.path, error))
     }
@@ -171,8 +171,11 @@ impl Reloads {
             if let Some(tls) = &self.tls {
                 say("the clients' certificate", tls.reload());
             }
-            if let Some(file) = &self.geoip_file {
-                say("the places of addresses", file.reload());
+            if let Some(file) = self.geoip_file.clone() {
+                // It can be large.
+                let reload = tokio::task::spawn_blocking(move || file.reload());
+                let outcome = reload.await.unwrap_or_else(|error| Err(error.to_string()));
+                say("the places of addresses", outcome);
             }
             say("tokens and certificates of the admin API", self.admin.reload());
         }

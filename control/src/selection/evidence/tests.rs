@@ -1,9 +1,15 @@
-use std::{net::Ipv4Addr, sync::Arc};
+use std::{collections::HashSet, net::Ipv4Addr, sync::Arc};
 
+use rand::{SeedableRng, rngs::SmallRng};
 use tidegate_proto::heartbeat::Load;
 
 use super::*;
-use crate::admin::sample;
+use crate::{
+    admin::sample,
+    pick::{Wanted, pick},
+    publish::Snapshot,
+    selection::{Planner, Selection},
+};
 
 fn fleet(edges: u8) -> FleetView {
     let edge = |n| EdgeView {
@@ -192,4 +198,34 @@ fn many_at_once_have_one_vote_for_their_network() {
     }
     assert_eq!(count(&evidence, Vote::Accepted), 200);
     assert_eq!(count(&evidence, Vote::Again), 600);
+}
+
+/// The edges that 200 picks of a snapshot lead to.
+fn picked(snapshot: &Snapshot, now: Duration) -> HashSet<u8> {
+    let (own, mut random) = (HashSet::new(), SmallRng::seed_from_u64(1));
+    let wanted = Wanted::new(None, 80, &own);
+    (0..200)
+        .map(|_| pick(snapshot, &wanted, now, &mut random).expect("an edge").edge.id.0[0])
+        .collect()
+}
+
+#[test]
+fn an_edge_that_is_voted_out_is_in_no_table_until_it_reports() {
+    let evidence = Arc::new(Evidence::new());
+    let on = Selection { failure_evidence: Some(Arc::clone(&evidence)), ..Selection::default() };
+    let mut planner = Planner::new(Arc::new(on));
+    let mut fleet = fleet(4);
+    let mut snapshot = |fleet: &FleetView, now| {
+        let fleet = Arc::new(fleet.clone());
+        let table = Arc::new(planner.plan(&fleet, now));
+        Snapshot { fleet, table }
+    };
+    let now = at(500);
+    assert_eq!(picked(&snapshot(&fleet, now), now), HashSet::from([0, 1, 2, 3]));
+    fail_by_many(&evidence, &fleet, 2, now);
+    assert_eq!(picked(&snapshot(&fleet, now), now), HashSet::from([0, 1, 3]));
+    for edge in &mut fleet.edges {
+        *edge = Arc::new(EdgeView { heard: at(600), ..(**edge).clone() });
+    }
+    assert_eq!(picked(&snapshot(&fleet, at(700)), at(700)), HashSet::from([0, 1, 2, 3]));
 }

@@ -39,8 +39,8 @@ fn a_whole_number_out_of_its_range_is_refused() {
         ("landing_delay = \"31s\"", ["selection.landing_delay", "31s", "0s to 30s"]),
         ("redirectors = -1", ["redirectors", "-1", "u32"]),
         ("stream_share_from = -1", ["stream_share_from", "-1", "u32"]),
-        ("landing_delay = \"soon\"", ["landing_delay", "soon", "number"]),
-        ("landing_delay = 3", ["landing_delay", "3", "string"]),
+        ("landing_delay = \"soon\"", ["landing_delay", "soon", "duration"]),
+        ("landing_delay = 3", ["landing_delay", "3", "duration"]),
     ] {
         let said = refusal(text);
         for word in words {
