@@ -11,6 +11,8 @@ const NOMINAL_VIEWERS: f64 = 4_000.0;
 const NOMINAL_BANDWIDTH_BPS: f64 = 10e9;
 /// Stands in for one viewer's bandwidth where no edge reports both figures: HD video.
 const NOMINAL_VIEWER_BPS: f64 = 4e6;
+/// An edge's own viewers tell what the next one takes once they are more than this many.
+const FEW_VIEWERS: f64 = 20.0;
 /// An edge with this much of its processors or memory in use is full.
 const CPU_FULL: f64 = 0.85;
 const MEMORY_FULL: f64 = 0.95;
@@ -107,6 +109,18 @@ impl Scale {
             share: worst(by_limits, figures.pressure.map(f64::from)).unwrap_or(0.0),
             traffic_bps: carried.unwrap_or(0.0),
             nominal_bps: self.nominal(viewers_max, bandwidth_max),
+        }
+    }
+
+    /// What the next viewer of an edge is expected to take, in bits per second: what its viewers
+    /// take now, and the fleet's where it has few. Under affinity they share a few streams.
+    pub(super) fn viewer_bps_of(&self, figures: &Figures) -> f64 {
+        match (figures.viewers, figures.bandwidth_bps) {
+            (Some(viewers), Some(bps)) if viewers > 0.0 && bps > 0.0 => {
+                (f64::from(bps) + FEW_VIEWERS * self.viewer_bps)
+                    / (f64::from(viewers) + FEW_VIEWERS)
+            }
+            _ => self.viewer_bps,
         }
     }
 

@@ -65,6 +65,7 @@ pub(super) struct Tide {
     /// Stands for everybody's load, in PANIC.
     median: Option<Figures>,
     by_viewers: bool,
+    by_stream: bool,
 }
 
 impl Tide {
@@ -97,6 +98,7 @@ impl Tide {
             slow_start: if ramp_forgiven { 0 } else { selection.slow_start_reports },
             median: is_panic.then(|| Figures::of(&fleet.estimates.load, &Default::default())),
             by_viewers: selection.policy == Policy::Wowza,
+            by_stream: selection.policy == Policy::Sticky,
         }
     }
 
@@ -119,7 +121,7 @@ impl Tide {
         let figures = self.figures(memory);
         let score = self.scale.score(&figures);
         let capacity_bps = (score.nominal_bps * memory.ratio * memory.weight).max(1.0);
-        let viewer = self.redirectors * self.scale.viewer_bps / capacity_bps;
+        let viewer = self.redirectors * self.next_viewer_bps(&figures) / capacity_bps;
         let unconfirmed = memory.ledger.unconfirmed(memory.handed);
         let step = viewer * Ledger::STEP;
         let limit = (self.window * self.ramp(memory) / step).max(1.0);
@@ -134,6 +136,12 @@ impl Tide {
             score: report as f32,
             score_step: report_step as f32,
         }
+    }
+
+    /// Where policies spread every stream, an edge's own viewers say less of the next one than the
+    /// whole fleet's do.
+    fn next_viewer_bps(&self, figures: &Figures) -> f64 {
+        if self.by_stream { self.scale.viewer_bps_of(figures) } else { self.scale.viewer_bps }
     }
 
     fn figures(&self, memory: &Memory) -> Figures {

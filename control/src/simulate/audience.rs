@@ -13,7 +13,7 @@ const SESSION_S: f64 = 600.0;
 const SESSION_SIGMA: f64 = 1.0;
 /// The share of redirected clients that never arrive, when capacities are laid out.
 const NO_SHOWS_NOMINAL: f64 = 0.05;
-/// How long everybody takes to come in a flash, in seconds.
+/// How long the crowd of a flash takes to come, in seconds.
 const FLASH_S: f64 = 30.0;
 /// The shortest way from a redirect to the edge, and the median and sigma of what comes on top: in
 /// the mean about a second.
@@ -52,15 +52,16 @@ pub(super) struct Audience {
     landing_scale: f64,
     no_shows: f64,
     arrivals_per_s: f64,
-    /// How many arrive in all; `None`: they never end.
-    count: Option<u64>,
+    /// How many of the first come at the pace of a flash instead.
+    flash: u64,
+    flash_per_s: f64,
     standing: u32,
 }
 
 impl Audience {
     pub(super) fn of(setup: &Setup) -> Self {
         let streams = if setup.scenario == Scenario::Hot { 1 } else { STREAMS };
-        let comers = f64::from(setup.viewers) / (1.0 - NO_SHOWS_NOMINAL);
+        let viewers = f64::from(setup.viewers);
         let begins_empty = setup.scenario.begins_empty();
         let session_mean_s = SESSION_S * (SESSION_SIGMA * SESSION_SIGMA / 2.0).exp();
         Self {
@@ -70,8 +71,9 @@ impl Audience {
             shares: setup.shares.clone(),
             landing_scale: setup.landing_scale,
             no_shows: setup.no_shows,
-            arrivals_per_s: comers / if begins_empty { FLASH_S } else { session_mean_s },
-            count: begins_empty.then_some(comers as u64),
+            arrivals_per_s: viewers / (1.0 - NO_SHOWS_NOMINAL) / session_mean_s,
+            flash: if begins_empty { setup.viewers.into() } else { 0 },
+            flash_per_s: viewers / FLASH_S,
             standing: if begins_empty { 0 } else { setup.viewers },
         }
     }
@@ -93,11 +95,11 @@ impl Audience {
         mean
     }
 
-    /// How long after the arrival before it the `index`th one comes; `None`: nobody comes any more.
-    pub(super) fn gap(&self, index: u64) -> Option<Micros> {
-        let ended = self.count.is_some_and(|count| index >= count);
+    /// How long after the arrival before it the `index`th one comes.
+    pub(super) fn gap(&self, index: u64) -> Micros {
+        let per_s = if index < self.flash { self.flash_per_s } else { self.arrivals_per_s };
         let mut chance = Chance::of(self.seed, Kind::Arrival, index, 0);
-        (!ended).then(|| micros(chance.exponential() / self.arrivals_per_s))
+        micros(chance.exponential() / per_s)
     }
 
     /// Viewer `index`; one who stands at the beginning has watched for a while already.
@@ -179,8 +181,11 @@ mod tests {
     }
 
     #[test]
-    fn a_flash_ends_and_a_steady_audience_never_does() {
-        assert_eq!(audience(Scenario::Flash).gap(60_000), None);
-        assert!(audience(Scenario::Steady).gap(1_000_000).is_some());
+    fn a_flash_takes_half_a_minute_and_the_pace_of_a_standing_audience_follows() {
+        let audience = audience(Scenario::Flash);
+        let flash: u64 = (0..50_000).map(|index| audience.gap(index)).sum();
+        assert!((29_500_000..30_500_000).contains(&flash), "{flash}");
+        let after: u64 = (50_000..60_000).map(|index| audience.gap(index)).sum();
+        assert!((180_000_000..195_000_000).contains(&after), "{after}");
     }
 }

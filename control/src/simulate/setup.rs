@@ -11,7 +11,8 @@ pub enum Scenario {
     Steady,
     /// The same at 20 %.
     Low,
-    /// Everybody comes within 30 s, to an empty fleet, and fills 75 % of it.
+    /// As many as take 75 % of the fleet ask for an edge within 30 s while it is empty; after them
+    /// viewers come as they do to a standing audience.
     Flash,
     /// The same, all for one stream.
     Hot,
@@ -72,7 +73,7 @@ impl Scenario {
     pub(super) fn duration_s(self) -> f64 {
         match self {
             Self::Steady | Self::Low => 600.0,
-            Self::Flash | Self::Hot => 45.0,
+            Self::Flash | Self::Hot => 120.0,
             Self::Rolling => 630.0,
             Self::Cold => 240.0,
             Self::Death => 60.0,

@@ -173,9 +173,7 @@ impl<'a> World<'a> {
     }
 
     fn await_arrival(&mut self, after: Micros, index: u64) {
-        if let Some(gap) = self.audience.gap(index) {
-            self.queue.push(after + gap, Event::Arrive(index));
-        }
+        self.queue.push(after + self.audience.gap(index), Event::Arrive(index));
     }
 
     /// A viewer asks for an edge and sets out for it.
