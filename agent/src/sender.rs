@@ -21,7 +21,10 @@ use tidegate_proto::{
     edge::{Capacity, EdgeId, EdgeName, Endpoint, Host},
     heartbeat::{INTERVAL_MAX, INTERVAL_MIN, Unacceptable},
 };
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
 
 use crate::{
     identity::{self, IdentityError},
@@ -190,6 +193,7 @@ impl EdgeSender {
             id,
             profile: self.profile,
             state,
+            wanted: Notify::new(),
             board: watch::channel(Vec::new()).0,
         });
         let (stop, stopped) = watch::channel(());
@@ -223,6 +227,8 @@ struct Shared {
     id: EdgeId,
     profile: Profile,
     state: watch::Sender<State>,
+    /// A heartbeat is about to be sent and wants new figures.
+    wanted: Notify,
     board: Board,
 }
 

@@ -1,6 +1,12 @@
 //! A real sender against a redirector that is nothing but a socket and the wire crate.
 
-use std::{fs, net::SocketAddr, os::unix::fs::PermissionsExt, path::Path, time::Duration};
+use std::{
+    fs,
+    net::SocketAddr,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use tidegate_agent::{
     EdgeHandle, EdgeSender, EdgeStatus, Measurement, StartError, Target, targets::TargetsFile,
@@ -110,6 +116,29 @@ fn sender(name: &str) -> EdgeSender {
     EdgeSender::new(name.parse().expect("a name"))
         .interval(INTERVAL)
         .source(|| Ok(Measurement::of_viewers(12)))
+}
+
+#[tokio::test]
+async fn figures_are_measured_for_the_heartbeat_that_carries_them() {
+    const INTERVAL: Duration = Duration::from_secs(1);
+    let redirector = Redirector::bind(&FleetKey::random()).await;
+    let began = Instant::now();
+    let edge = sender("edge-1")
+        .interval(INTERVAL)
+        .source(move || Ok(Measurement::of_viewers(began.elapsed().as_millis() as u32)))
+        .target(redirector.target())
+        .spawn()
+        .expect("started");
+    let mut ages = Vec::new();
+    for _ in 0..6 {
+        let viewers = redirector.hear().await.heartbeat.load.viewers;
+        let measured_ms = u64::from(viewers.expect("measured"));
+        ages.push(began.elapsed().saturating_sub(Duration::from_millis(measured_ms)));
+    }
+    // One that a busy machine holds up proves nothing; figures of another rhythm would all be old.
+    ages.sort();
+    assert!(ages[4] < INTERVAL / 4, "{ages:?}");
+    edge.stop().await;
 }
 
 /// Hears heartbeats, so that time passes and the sender works, until its status holds.

@@ -5,6 +5,7 @@
 pub mod browser;
 pub mod credentials;
 pub mod edge;
+pub mod flash;
 pub mod fuzz;
 pub mod http;
 pub mod load;

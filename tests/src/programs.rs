@@ -1,5 +1,7 @@
 //! Tidegate's own programs, started as an operator starts them, but on free ports of loopback.
 
+mod agent;
+
 use std::{
     collections::BTreeMap,
     env, fs,
@@ -16,6 +18,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tidegate_proto::{key::format_fleet_key, seal::FleetKey};
 
+pub use self::agent::{Agent, AgentSetup, Figures};
 use crate::{
     http::{self, Reply},
     metrics::Metrics,
@@ -351,107 +354,6 @@ fn bound(process: &mut Process, ports_file: &Path) -> String {
         }
         fs::read_to_string(ports_file).map_err(|error| error.to_string())
     })
-}
-
-/// A real agent with a figures file as its source.
-#[derive(Debug)]
-pub struct Agent {
-    process: Process,
-    control: SocketAddr,
-    home: TempDir,
-}
-
-impl Agent {
-    /// An agent that reports to `targets` (`host,port,key` lines) every 500 ms and announces the
-    /// redirect address 127.0.0.1 with HTTP on `http_port`.
-    #[track_caller]
-    pub fn start(name: &str, http_port: u16, targets: &str) -> Self {
-        let home = tempfile::tempdir().expect("a temporary folder");
-        let at = |file: &str| home.path().join(file);
-        write_secret(&at("targets.txt"), targets);
-        write_figures(&at("figures.json"), 0);
-        let config = format!(
-            "name = {name:?}\nstate_dir = {state:?}\ntargets_file = {targets:?}\n\
-             interval = \"500ms\"\nredirect_address = \"127.0.0.1\"\n\
-             [[endpoint]]\nscheme = \"http\"\nport = {http_port}\n\
-             [capacity]\nviewers = 1000\n\
-             [source]\nkind = \"file\"\npath = {figures:?}\n\
-             [control]\nlisten = \"127.0.0.1:0\"\n",
-            state = at("state"),
-            targets = at("targets.txt"),
-            figures = at("figures.json"),
-        );
-        fs::write(at("agent.toml"), config).expect("a configuration file");
-        let (process, control) = launch_agent(home.path());
-        Self { process, control, home }
-    }
-
-    /// The child process.
-    pub fn process(&mut self) -> &mut Process {
-        &mut self.process
-    }
-
-    /// Replaces the targets.
-    #[track_caller]
-    pub fn set_targets(&self, targets: &str) {
-        write_secret(&self.home.path().join("targets.txt"), targets);
-    }
-
-    /// Replaces the figures.
-    #[track_caller]
-    pub fn set_viewers(&self, viewers: u32) {
-        write_figures(&self.figures_file(), viewers);
-    }
-
-    /// The file that the figures are read from.
-    #[must_use]
-    pub fn figures_file(&self) -> PathBuf {
-        self.home.path().join("figures.json")
-    }
-
-    /// What `/status` says.
-    #[track_caller]
-    pub fn status(&self) -> Value {
-        http::get(self.control, "/status").json()
-    }
-
-    /// What a second agent with the same configuration would send.
-    #[track_caller]
-    pub fn print_once(&self) -> Value {
-        let mut command = program("tidegate-agent");
-        command
-            .arg("--config")
-            .arg(self.home.path().join("agent.toml"))
-            .args(["--once", "--print"]);
-        let said = run(command, DEADLINE).ok();
-        serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error}: {said}"))
-    }
-
-    /// `POST /pause` or `/unpause`.
-    #[track_caller]
-    pub fn order(&self, path: &str) {
-        let reply = http::request(self.control, "POST", path, &[("Content-Length", "0")]);
-        assert_eq!(reply.status, 200, "{reply:?}");
-    }
-}
-
-#[track_caller]
-fn launch_agent(home: &Path) -> (Process, SocketAddr) {
-    let ports_file = home.join("ports.json");
-    let mut command = program("tidegate-agent");
-    command.arg("--config").arg(home.join("agent.toml")).arg("--ports-file").arg(&ports_file);
-    let mut process = Process::start(command, &home.join("agent.log"));
-    let ports: Value =
-        serde_json::from_str(&bound(&mut process, &ports_file)).expect("a ports file of JSON");
-    let control = ports["control_tcp"].as_str().and_then(|text| text.parse().ok());
-    (process, control.unwrap_or_else(|| panic!("no control_tcp in {ports}")))
-}
-
-#[track_caller]
-fn write_figures(path: &Path, viewers: u32) {
-    let fresh = path.with_extension("fresh");
-    let text = serde_json::json!({ "viewers": viewers, "bandwidth_out_bps": 0 }).to_string();
-    fs::write(&fresh, text).and_then(|()| fs::rename(&fresh, path)).expect("a figures file");
 }
 
 /// A line of a targets file.

@@ -1,4 +1,5 @@
-//! Measures on a thread of its own, so that a slow source delays no heartbeat.
+//! Measures on a thread of its own, so that a slow source delays no heartbeat, and shortly before
+//! heartbeats, so that what they say is as old as they are: a redirector reckons by that.
 
 use std::{
     collections::BTreeMap,
@@ -19,6 +20,12 @@ use tokio::{
 
 use super::Shared;
 use crate::source::{Measurement, Source, measure_checked, trouble};
+
+/// Measurements are at least this share of an interval apart, however many targets there are: the
+/// rates that some sources make of two of them would be noise.
+const APART: f64 = 0.25;
+/// After so many intervals without a heartbeat that asks, it is measured all the same.
+const UNASKED: f64 = 1.5;
 
 type Measured = Result<Measurement, Trouble>;
 
@@ -50,7 +57,7 @@ pub(super) fn start_thread(mut source: Box<dyn Source>) -> io::Result<Thread> {
     Ok(Thread { requests, answers })
 }
 
-/// Measures once every interval until the edge stops.
+/// Measures whenever a heartbeat is about to be sent, until the edge stops.
 pub(super) async fn run(shared: Arc<Shared>, mut thread: Thread, mut stopped: watch::Receiver<()>) {
     let mut ticks = tokio::time::interval(shared.profile.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -59,8 +66,13 @@ pub(super) async fn run(shared: Arc<Shared>, mut thread: Thread, mut stopped: wa
     loop {
         tokio::select! {
             _ = stopped.changed() => return,
+            () = shared.wanted.notified() => {
+                if alive && gauge.is_older_than(APART, Instant::now()) {
+                    gauge.waiting = thread.requests.try_send(()).is_ok();
+                }
+            }
             _ = ticks.tick() => {
-                if alive && !gauge.waiting {
+                if alive && gauge.is_older_than(UNASKED, Instant::now()) {
                     gauge.waiting = thread.requests.try_send(()).is_ok();
                 }
             }
@@ -101,7 +113,7 @@ fn log_change(before: Option<&Trouble>, now: Option<&Trouble>) {
 
 /// What is known of the load, and how old it may become.
 struct Gauge {
-    age_max: Duration,
+    interval: Duration,
     began: Instant,
     waiting: bool,
     last: Option<(Reading, Instant)>,
@@ -111,7 +123,14 @@ struct Gauge {
 
 impl Gauge {
     fn new(interval: Duration, now: Instant) -> Self {
-        Self { age_max: interval * 2, began: now, waiting: false, last: None, gone: false }
+        Self { interval, began: now, waiting: false, last: None, gone: false }
+    }
+
+    /// Whether the last figures are older than this share of an interval and no newer ones are on
+    /// the way.
+    fn is_older_than(&self, intervals: f64, now: Instant) -> bool {
+        let age = self.last.as_ref().map(|(_, at)| now.saturating_duration_since(*at));
+        !self.waiting && age.is_none_or(|age| age >= self.interval.mul_f64(intervals))
     }
 
     fn take(&mut self, measured: Measured, now: Instant, alive: bool) {
@@ -126,7 +145,7 @@ impl Gauge {
 
     fn reading(&self, now: Instant) -> Reading {
         let at = self.last.as_ref().map_or(self.began, |(_, at)| *at);
-        let stale = now.saturating_duration_since(at) > self.age_max && !self.gone;
+        let stale = now.saturating_duration_since(at) > self.interval * 2 && !self.gone;
         if stale && self.waiting {
             let text = "the source has not answered for two intervals";
             return Reading { trouble: Some(trouble("source_slow", text)), ..Reading::default() };
@@ -168,6 +187,18 @@ mod tests {
         assert_eq!(code(&gauge, late).as_deref(), Some("source_slow"));
         gauge.take(Ok(Measurement::of_viewers(6)), late, true);
         assert_eq!(gauge.reading(late).load.viewers, Some(6));
+    }
+
+    #[test]
+    fn a_measurement_waits_for_the_last_one_and_for_its_time() {
+        let start = Instant::now();
+        let mut gauge = Gauge::new(INTERVAL, start);
+        assert!(gauge.is_older_than(APART, start), "nothing was measured yet");
+        gauge.waiting = true;
+        assert!(!gauge.is_older_than(APART, start + INTERVAL * 5), "one is under way");
+        gauge.take(Ok(Measurement::of_viewers(5)), start, true);
+        assert!(!gauge.is_older_than(APART, start + INTERVAL / 5));
+        assert!(gauge.is_older_than(APART, start + INTERVAL / 4));
     }
 
     #[test]

@@ -24,6 +24,10 @@ use crate::{
 const GOODBYE_OFFSETS: [Duration; 3] =
     [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(300)];
 
+/// How long before a heartbeat new figures are asked for; never more than a share of the interval.
+const FIGURES_LEAD: Duration = Duration::from_millis(100);
+const FIGURES_LEAD_SHARE: u32 = 4;
+
 /// What is wrong when nothing else is known to be.
 const SILENT: &str = "no ack for 30 s although asked: check the key, the address and the firewall";
 
@@ -46,6 +50,8 @@ pub(super) struct Link {
     tries_left: usize,
     /// The next heartbeat is such a try.
     hastened: bool,
+    /// New figures were asked for, for the next heartbeat.
+    asked: bool,
     /// Heartbeats made; each tells another part of the streams.
     turn: u64,
 }
@@ -59,7 +65,7 @@ impl Link {
         let moment = Moment::now();
         let peer = Peer::new(shared.id, target.key(), shared.profile.interval, &moment);
         let route = Route::new(target.host(), target.port(), moment.instant);
-        Self { shared, peer, route, status, tries_left: 0, hastened: false, turn: 0 }
+        Self { shared, peer, route, status, tries_left: 0, hastened: false, asked: false, turn: 0 }
     }
 
     /// Reports until told to end. Timer before socket: a flood of datagrams delays no heartbeat.
@@ -81,6 +87,10 @@ impl Link {
                     }
                     self.beat().await;
                 }
+                () = sleep_until(self.figures_due().into()), if !self.asked => {
+                    self.asked = true;
+                    self.shared.wanted.notify_one();
+                }
                 Ok(()) = state.changed() => {
                     let heartbeat = self.heartbeat(&state.borrow_and_update());
                     self.peer.consider(&heartbeat, Instant::now());
@@ -99,7 +109,13 @@ impl Link {
         heartbeat(&self.shared.profile, state, self.route.local_address())
     }
 
+    fn figures_due(&self) -> Instant {
+        let lead = FIGURES_LEAD.min(self.shared.profile.interval / FIGURES_LEAD_SHARE);
+        self.peer.due().checked_sub(lead).unwrap_or_else(|| self.peer.due())
+    }
+
     async fn beat(&mut self) {
+        self.asked = false;
         if self.peer.take_remedy(Instant::now()) {
             if self.status.borrow().error.is_none() {
                 self.complain(SILENT.to_owned());

@@ -14,6 +14,7 @@ use hyper::{Request, body::Bytes, client::conn::http1, header};
 use hyper_util::rt::TokioIo;
 use tidegate_proto::admin::{DrainEdgeRequest, UndrainEdgeRequest};
 use tidegate_tests::{
+    programs::Redirector,
     rpc,
     scene::{Scene, edge_of},
     wait::SOON,
@@ -55,7 +56,21 @@ impl Drained {
 
 #[test]
 fn no_client_is_sent_to_an_edge_whose_drain_was_answered() {
-    let scene = Scene::of(&EDGES);
+    drains_are_exact(Redirector::start());
+}
+
+#[test]
+fn the_same_holds_for_the_hosts_of_streams() {
+    drains_are_exact(Redirector::start_with(&[("selection-policy", "sticky")]));
+}
+
+#[test]
+fn the_same_holds_where_the_least_loaded_edge_is_chosen() {
+    drains_are_exact(Redirector::start_with(&[("selection-policy", "least")]));
+}
+
+fn drains_are_exact(redirector: Redirector) {
+    let scene = Scene::around(redirector, &EDGES);
     let ports = scene.redirector.ports();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -90,8 +105,9 @@ async fn hammer(client: SocketAddr, admin: SocketAddr) -> (Vec<Redirect>, Vec<Dr
     let stop = Arc::new(AtomicBool::new(false));
     let answers = Arc::new(AtomicUsize::new(0));
     let mut clients = JoinSet::new();
-    for _ in 0..CLIENTS {
-        clients.spawn(ask_until(client, Arc::clone(&answers), Arc::clone(&stop)));
+    for viewer in 0..CLIENTS {
+        let target = format!("/live/cam-{viewer}.m3u8");
+        clients.spawn(ask_until(client, target, Arc::clone(&answers), Arc::clone(&stop)));
     }
     let drains = drain_in_turn(admin, &answers).await;
     stop.store(true, Ordering::Relaxed);
@@ -99,9 +115,10 @@ async fn hammer(client: SocketAddr, admin: SocketAddr) -> (Vec<Redirect>, Vec<Dr
     (redirects, drains)
 }
 
-/// One client on one connection.
+/// One client on one connection, who watches a stream of its own.
 async fn ask_until(
     address: SocketAddr,
+    target: String,
     answers: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
 ) -> Vec<Redirect> {
@@ -112,7 +129,7 @@ async fn ask_until(
     tokio::spawn(connection);
     let mut redirects = Vec::new();
     while !stop.load(Ordering::Relaxed) {
-        let request = Request::get("/live/a.m3u8")
+        let request = Request::get(&target)
             .header(header::HOST, "redirector.example")
             .body(Empty::<Bytes>::new())
             .expect("a request");
