@@ -22,7 +22,7 @@ mod table;
 mod tide;
 mod zones;
 
-pub(crate) use self::pool::Draw;
+pub(crate) use self::{front::NEVER, pool::Draw};
 pub use self::{
     planner::Planner,
     policy::{Policy, UnknownPolicy},
@@ -33,3 +33,6 @@ pub use self::{
     table::Table,
     zones::{ZoneId, Zones},
 };
+
+#[cfg(test)]
+mod tests;
