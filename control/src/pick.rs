@@ -132,9 +132,9 @@ pub fn pick(
             is_full = true;
             continue;
         }
-        found.edge.cell.hand_out();
-        table.note_use();
-        return Ok(search.picked(found));
+        let picked = search.picked(found);
+        table.hand_out(found.place);
+        return Ok(picked);
     }
     Err(if is_full { NoEdge::Full } else { why::no_edge(&search) })
 }

@@ -23,7 +23,7 @@ mod table;
 mod tide;
 mod zones;
 
-pub(crate) use self::pool::Draw;
+pub(crate) use self::{front::NEVER, pool::Draw};
 pub use self::{
     evidence::{Evidence, Vote},
     planner::Planner,
@@ -35,3 +35,6 @@ pub use self::{
     table::Table,
     zones::{BadGeoIp, BadPlace, BadZones, GeoIp, Place, ZONES_MAX, Zone, ZoneId, Zones},
 };
+
+#[cfg(test)]
+mod tests;

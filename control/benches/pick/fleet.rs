@@ -1,0 +1,97 @@
+//! Fleets to pick from.
+
+use std::{collections::HashMap, net::Ipv4Addr, sync::Arc, time::Duration};
+
+use rand::{RngExt, SeedableRng, rngs::SmallRng, seq::SliceRandom};
+use tidegate_control::snapshot::{AdminState, EdgeView, FleetView, Liveness};
+use tidegate_proto::{
+    edge::{Capacity, EdgeId, Endpoint, Host, Labels, Scheme},
+    heartbeat::Load,
+};
+
+const INTERVAL: Duration = Duration::from_millis(2_500);
+/// One edge in so many reports in 100 ms.
+const REPORTING: usize = 25;
+
+/// Edges of one to four times the same capacity, 50 % to 70 % full, and all over the memory.
+pub(crate) fn of(count: usize) -> FleetView {
+    let mut random = SmallRng::seed_from_u64(7);
+    let mut order: Vec<usize> = (0..count).collect();
+    order.shuffle(&mut random);
+    let mut edges: Vec<Option<Arc<EdgeView>>> = vec![None; count];
+    for place in order {
+        let capacity = 1_000 * random.random_range(1..=4);
+        let viewers = (f64::from(capacity) * random.random_range(0.5..0.7)) as u32;
+        edges[place] = Some(Arc::new(edge(place, capacity, viewers)));
+    }
+    let edges: Vec<_> = edges.into_iter().flatten().collect();
+    let by_id = edges.iter().enumerate().map(|(place, edge)| (edge.id, place));
+    FleetView {
+        by_id: Arc::new(by_id.collect::<HashMap<_, _>>()),
+        eligible: (0..edges.len()).collect(),
+        edges,
+        ..FleetView::default()
+    }
+}
+
+fn edge(place: usize, capacity: u32, viewers: u32) -> EdgeView {
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&(place as u64).to_be_bytes());
+    let address = Ipv4Addr::from(0x0a00_0000 + place as u32);
+    let http = Endpoint { scheme: Scheme::Http, port: 8080.try_into().expect("not 0") };
+    EdgeView {
+        id: EdgeId(id),
+        name: format!("edge-{place:06}").parse().expect("a name"),
+        redirect_address: Host::Address(address.into()),
+        endpoints: vec![http],
+        labels: Labels::from([("zone".into(), "eu".into())]),
+        capacity: Capacity { viewers: Some(capacity), bandwidth_bps: None },
+        weight: 1.0,
+        admin_state: AdminState::Active,
+        liveness: Liveness::Up,
+        reason: None,
+        paused: false,
+        eligible: true,
+        load: Load { viewers: Some(viewers), ..Load::default() },
+        handed_at_report: 0,
+        last_heartbeat_unix_ms: 1_700_000_000_000,
+        heard: Duration::from_secs(100),
+        session_reports: 100,
+        redirectors: 1,
+        first_heard_unix_ms: 1_700_000_000_000,
+        fresh_until: Duration::MAX,
+        interval: INTERVAL,
+        lease: INTERVAL * 3,
+        order: None,
+        order_revision: 0,
+        agent_version: String::new(),
+        cell: Arc::default(),
+    }
+}
+
+/// The fleet after the next edges have reported, each in its turn.
+pub(crate) fn reported(fleet: &FleetView, now: Duration) -> FleetView {
+    let turn = (now.as_millis() / 100) as usize % REPORTING;
+    let mut fleet = fleet.clone();
+    for edge in fleet.edges.iter_mut().skip(turn).step_by(REPORTING) {
+        *edge = Arc::new(EdgeView {
+            heard: now,
+            handed_at_report: edge.cell.handed(),
+            ..EdgeView::clone(edge)
+        });
+    }
+    fleet
+}
+
+/// The place of the edge with the lowest share of its capacity in use.
+pub(crate) fn scan(fleet: &FleetView) -> Option<usize> {
+    let share = |place: &usize| {
+        let edge = &fleet.edges[*place];
+        let viewers = edge.load.viewers.map(|viewers| f64::from(viewers) + edge.pending() as f64);
+        let capacity = edge.capacity.viewers.map(f64::from).or(fleet.estimates.viewers);
+        let is_out = edge.cell.is_drained() || edge.fresh_until.is_zero();
+        (!is_out).then(|| viewers.unwrap_or(0.0) / capacity.unwrap_or(4_000.0) / edge.weight)
+    };
+    let shares = fleet.eligible.iter().filter_map(|place| Some((share(place)?, *place)));
+    shares.min_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, place)| place)
+}
