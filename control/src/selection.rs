@@ -23,7 +23,6 @@ mod table;
 mod tide;
 mod zones;
 
-pub(crate) use self::{front::NEVER, pool::Draw};
 pub use self::{
     evidence::{Evidence, Vote},
     planner::Planner,
@@ -35,6 +34,7 @@ pub use self::{
     table::Table,
     zones::{BadGeoIp, BadPlace, BadZones, GeoIp, Place, ZONES_MAX, Zone, ZoneId, Zones},
 };
+pub(crate) use self::{front::NEVER, pool::Draw};
 
 #[cfg(test)]
 mod tests;
