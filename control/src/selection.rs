@@ -30,9 +30,6 @@ mod table;
 mod tide;
 mod zones;
 
-pub(crate) use self::{
-    affinity::Affinity, layout::missing_label, pool::Draw, score::reported_load,
-};
 pub use self::{
     balance::Balance,
     evidence::{Evidence, Vote},
@@ -45,3 +42,9 @@ pub use self::{
     table::Table,
     zones::{BadGeoIp, BadPlace, BadZones, GeoIp, Place, ZONES_MAX, Zone, ZoneId, Zones},
 };
+pub(crate) use self::{
+    affinity::Affinity, front::NEVER, layout::missing_label, pool::Draw, score::reported_load,
+};
+
+#[cfg(test)]
+mod tests;

@@ -87,7 +87,11 @@ impl<'a> Search<'a> {
             return None;
         }
         let (scheme, port) = reach(edge, self.wanted)?;
-        (!edge.cell.is_drained()).then_some(Candidate { place, edge, scheme, port })
+        if edge.cell.is_drained() {
+            self.table.bar(place);
+            return None;
+        }
+        Some(Candidate { place, edge, scheme, port })
     }
 
     /// The best of these places that this client may be sent to; among equals each is kept with the

@@ -9,10 +9,15 @@ mod sample;
 mod splice;
 mod tunnel;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use player::Player;
-use tidegate_control::{clock::Clock, publish::Published, snapshot::EdgeView};
+use tidegate_control::{
+    clock::Clock,
+    publish::{Published, Snapshot},
+    selection::{Policy, Selection},
+    snapshot::EdgeView,
+};
 use tidegate_redirector::{
     answer::{
         Rules,
@@ -26,9 +31,16 @@ use tokio::{net::TcpStream, sync::oneshot, task::JoinHandle, time::timeout};
 
 /// What clients are told, without a front.
 fn clients(fleet: Vec<EdgeView>, app: App, limits: RtmpLimits) -> Clients {
-    let published = Published::showing(Arc::new(sample::fleet(fleet)));
+    let snapshot =
+        Snapshot::of(Arc::new(sample::fleet(fleet)), Arc::new(least_loaded()), Duration::ZERO);
+    let published = Published::holding(snapshot);
     let rules = Rules { apps: Apps::new(vec![app]), ..Rules::default() };
     Clients::new(Arc::new(published), Arc::new(rules), Clock::start(), limits)
+}
+
+/// The least loaded edge first, so that a test knows which one is tried.
+fn least_loaded() -> Selection {
+    Selection { policy: Policy::Least, ..Selection::default() }
 }
 
 /// An application whose clients are spliced.

@@ -32,6 +32,7 @@ use tokio::{
 use crate::{
     Site, clients, count,
     edge::{Edge, WORD},
+    least_loaded,
     player::{PATIENCE, connect, hello, holds, messages, reply},
     sample, spliced,
 };
@@ -228,7 +229,7 @@ async fn fleet(ports: &[u16]) -> (Fleet, Running) {
     let store = Box::new(MemoryStore::default());
     let (fleet, running) = Fleet::start(
         Patience::default(),
-        tidegate_control::selection::Selection::default(),
+        least_loaded(),
         &Memory::default(),
         store,
         Clock::start(),
