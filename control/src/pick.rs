@@ -133,7 +133,7 @@ pub fn pick(
             continue;
         }
         let picked = search.picked(found);
-        table.hand_out(found.place);
+        table.hand_out(found.place, &found.edge.cell);
         return Ok(picked);
     }
     Err(if is_full { NoEdge::Full } else { why::no_edge(&search) })

@@ -29,7 +29,7 @@ pub struct Planner {
     selection: Arc<Selection>,
     /// The edges of the last table; what follows is in their order.
     edges: Vec<Arc<EdgeView>>,
-    cells: Arc<[Arc<Cell>]>,
+    cells: Vec<Arc<Cell>>,
     memories: Vec<Memory>,
     /// What tables count, see [`Table`], and how far that had come at the last one.
     counts: Arc<[AtomicU32]>,
@@ -51,7 +51,7 @@ impl Planner {
             history: History::new(selection.landing_delay),
             selection,
             edges: Vec::new(),
-            cells: Arc::new([]),
+            cells: Vec::new(),
             memories: Vec::new(),
             counts: Arc::new([]),
             handed: Vec::new(),
@@ -90,7 +90,6 @@ impl Planner {
             selection: Arc::clone(&self.selection),
             at: now,
             rows,
-            cells: Arc::clone(&self.cells),
             counts: Arc::clone(&self.counts),
             barred: (0..=self.cells.len() / 64).map(|_| AtomicU64::new(0)).collect(),
             layout: Arc::clone(&self.layout),
