@@ -95,16 +95,3 @@ pub(crate) fn reported(fleet: &FleetView, now: Duration) -> FleetView {
     }
     fleet
 }
-
-/// The place of the edge with the lowest share of its capacity in use.
-pub(crate) fn scan(fleet: &FleetView) -> Option<usize> {
-    let share = |place: &usize| {
-        let edge = &fleet.edges[*place];
-        let viewers = edge.load.viewers.map(|viewers| f64::from(viewers) + edge.pending() as f64);
-        let capacity = edge.capacity.viewers.map(f64::from).or(fleet.estimates.viewers);
-        let is_out = edge.cell.is_drained() || edge.fresh_until.is_zero();
-        (!is_out).then(|| viewers.unwrap_or(0.0) / capacity.unwrap_or(4_000.0) / edge.weight)
-    };
-    let shares = fleet.eligible.iter().filter_map(|place| Some((share(place)?, *place)));
-    shares.min_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, place)| place)
-}

@@ -30,7 +30,7 @@ pub struct Planner {
     selection: Arc<Selection>,
     /// The edges of the last table; what follows is in their order.
     edges: Vec<Arc<EdgeView>>,
-    cells: Arc<[Arc<Cell>]>,
+    cells: Vec<Arc<Cell>>,
     memories: Vec<Memory>,
     /// What tables count, see [`Table`], and how far that had come at the last one.
     counts: Arc<[AtomicU32]>,
@@ -54,7 +54,7 @@ impl Planner {
             streams: Follower::new(&selection),
             selection,
             edges: Vec::new(),
-            cells: Arc::new([]),
+            cells: Vec::new(),
             memories: Vec::new(),
             counts: Arc::new([]),
             handed: Vec::new(),
@@ -93,7 +93,6 @@ impl Planner {
             selection: Arc::clone(&self.selection),
             at: now,
             rows,
-            cells: Arc::clone(&self.cells),
             counts: Arc::clone(&self.counts),
             barred: (0..=self.cells.len() / 64).map(|_| AtomicU64::new(0)).collect(),
             layout: Arc::clone(&self.layout),
@@ -114,13 +113,12 @@ impl Planner {
         let stays = |(old, new): (&Arc<EdgeView>, &Arc<EdgeView>)| {
             Arc::ptr_eq(old, new) || Arc::ptr_eq(&old.cell, &new.cell)
         };
-        if edges.len() != self.edges.len() || !self.edges.iter().zip(edges).all(stays) {
-            self.remap(edges);
-        }
         let mut changed = Vec::new();
-        let kept = self.edges.iter_mut().zip(&self.memories);
-        for (place, (new, (old, memory))) in edges.iter().zip(kept).enumerate() {
-            if !Arc::ptr_eq(old, new) || memory.heard.is_none() {
+        if edges.len() != self.edges.len() || !self.edges.iter().zip(edges).all(stays) {
+            changed = self.remap(edges);
+        }
+        for (place, (old, new)) in self.edges.iter_mut().zip(edges).enumerate() {
+            if !Arc::ptr_eq(old, new) {
                 *old = Arc::clone(new);
                 changed.push(place);
             }
@@ -128,21 +126,27 @@ impl Planner {
         changed
     }
 
-    fn remap(&mut self, edges: &[Arc<EdgeView>]) {
+    /// Moves what is remembered to other places. Returns the places of which nothing is.
+    fn remap(&mut self, edges: &[Arc<EdgeView>]) -> Vec<usize> {
         let old_places = old_places(&self.edges, edges);
         self.history.remap(&old_places);
         let old_edges = std::mem::take(&mut self.edges);
         let mut old_memories = std::mem::take(&mut self.memories);
-        for (old, edge) in old_places.iter().zip(edges) {
+        let mut unknown = Vec::new();
+        for (place, (old, edge)) in old_places.iter().zip(edges).enumerate() {
+            let memory = old.and_then(|at| old_memories.get_mut(at)).map(std::mem::take);
+            if memory.is_none() {
+                unknown.push(place);
+            }
+            self.memories.push(memory.unwrap_or_default());
             let view = old.and_then(|at| old_edges.get(at)).unwrap_or(edge);
             self.edges.push(Arc::clone(view));
-            let memory = old.and_then(|at| old_memories.get_mut(at)).map(std::mem::take);
-            self.memories.push(memory.unwrap_or_default());
         }
         self.cells = edges.iter().map(|edge| Arc::clone(&edge.cell)).collect();
         self.counts = edges.iter().map(|edge| AtomicU32::new(edge.cell.handed() as u32)).collect();
         // Unlike any count, so that all cells are read.
         self.handed = self.counts.iter().map(|count| !count.load(Ordering::Relaxed)).collect();
+        unknown
     }
 
     /// Counts what was handed out since the last table, and how fast.

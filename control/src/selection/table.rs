@@ -23,7 +23,6 @@ pub struct Table {
     pub(crate) selection: Arc<Selection>,
     pub(super) at: Duration,
     pub(super) rows: Vec<Row>,
-    pub(super) cells: Arc<[Arc<Cell>]>,
     /// What picks have handed out to each edge, side by side: cells lie all over the memory, and a
     /// pick looks at several edges. Tables of the same edges share it.
     pub(super) counts: Arc<[AtomicU32]>,
@@ -74,12 +73,10 @@ impl Table {
         Some((row, row.since(self.counts.get(place as usize)?.load(Ordering::Relaxed))))
     }
 
-    /// Counts one redirect.
-    pub(crate) fn hand_out(&self, place: u32) {
-        if let (Some(cell), Some(count)) =
-            (self.cells.get(place as usize), self.counts.get(place as usize))
-        {
-            cell.hand_out();
+    /// Counts one redirect to the edge at a place, whose cell this is.
+    pub(crate) fn hand_out(&self, place: u32, cell: &Cell) {
+        cell.hand_out();
+        if let Some(count) = self.counts.get(place as usize) {
             count.fetch_add(1, Ordering::Relaxed);
         }
         // Most picks find it noted, and so do not contend for it.
