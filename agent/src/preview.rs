@@ -1,6 +1,6 @@
 //! What would be sent, as JSON with plain numbers: `--once --print`. Nothing is sent or written.
 
-use std::{net::ToSocketAddrs, thread, time::Duration};
+use std::{collections::BTreeMap, net::ToSocketAddrs, thread, time::Duration};
 
 use serde::Serialize;
 use tidegate_proto::{
@@ -32,6 +32,8 @@ pub struct Preview {
     capacity: CapacityRow,
     #[serde(flatten)]
     load: Load,
+    /// Viewers by stream, as the source names them; null: unknown.
+    streams: Option<BTreeMap<String, u32>>,
     trouble: Option<Trouble>,
     interval_ms: u64,
     agent_version: String,
@@ -68,11 +70,11 @@ pub fn preview(mut checked: Checked) -> (Preview, Vec<String>) {
     if checked.profile.drop_labels_that_do_not_fit() {
         faults.push("labels: too long for a heartbeat, so they are not sent".to_owned());
     }
-    let heartbeat = measured(&checked, &targets);
-    (Preview::new(heartbeat, edge_id), faults)
+    let (heartbeat, streams) = measured(&checked, &targets);
+    (Preview::new(heartbeat, streams, edge_id), faults)
 }
 
-fn measured(checked: &Checked, targets: &[Target]) -> Heartbeat {
+fn measured(checked: &Checked, targets: &[Target]) -> (Heartbeat, Option<BTreeMap<String, u32>>) {
     let mut source = checked.source.open();
     let mut state = State {
         target_count: u32::try_from(targets.len()).unwrap_or(u32::MAX),
@@ -85,11 +87,12 @@ fn measured(checked: &Checked, targets: &[Target]) -> Heartbeat {
     if measure_checked(source.as_mut()).is_ok() {
         thread::sleep(BETWEEN_MEASUREMENTS);
     }
+    let mut streams = None;
     match measure_checked(source.as_mut()) {
-        Ok(measurement) => state.load = measurement.load,
+        Ok(measurement) => (state.load, streams) = (measurement.load, measurement.streams),
         Err(trouble) => state.trouble = Some(trouble),
     }
-    heartbeat(&checked.profile, &state, None)
+    (heartbeat(&checked.profile, &state, None), streams)
 }
 
 fn local_address_for(target: &Target) -> Option<std::net::IpAddr> {
@@ -98,7 +101,11 @@ fn local_address_for(target: &Target) -> Option<std::net::IpAddr> {
 }
 
 impl Preview {
-    fn new(heartbeat: Heartbeat, edge_id: Option<EdgeId>) -> Self {
+    fn new(
+        heartbeat: Heartbeat,
+        streams: Option<BTreeMap<String, u32>>,
+        edge_id: Option<EdgeId>,
+    ) -> Self {
         let endpoints = heartbeat.endpoints.iter().map(|endpoint| EndpointRow {
             scheme: endpoint.scheme.as_str(),
             port: endpoint.port.get(),
@@ -114,6 +121,7 @@ impl Preview {
                 bandwidth_bps: heartbeat.capacity.bandwidth_bps,
             },
             load: heartbeat.load,
+            streams,
             trouble: heartbeat.trouble,
             interval_ms: u64::try_from(heartbeat.interval.as_millis()).unwrap_or(u64::MAX),
             agent_version: heartbeat.agent_version,

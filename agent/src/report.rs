@@ -1,11 +1,12 @@
 //! What an edge says of itself: the standing profile and the passing state, made into a heartbeat.
 
-use std::{net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use tidegate_proto::{
     edge::{Capacity, EdgeName, Endpoint, Host, Labels},
     heartbeat::{Heartbeat, INTERVAL_DEFAULT, Load, Status, Trouble, Unacceptable},
     seal::PAYLOAD_LEN_MAX,
+    stream::Streams,
 };
 
 /// The longest trouble code that is sent, in bytes.
@@ -101,6 +102,8 @@ pub struct State {
     pub measured: bool,
     /// The last figures.
     pub load: Load,
+    /// The streams of the last figures; `None`: unknown.
+    pub streams: Option<Arc<Streams>>,
     /// Why there are none.
     pub trouble: Option<Trouble>,
     /// The address of the interface that reaches the first target.
@@ -111,7 +114,7 @@ pub struct State {
     pub targets_fault: Option<String>,
 }
 
-/// Makes the heartbeat. `link_address` stands in until the first target's interface is known.
+/// Makes the heartbeat without its streams. `link_address` stands in until the first target's interface is known.
 #[must_use]
 pub fn heartbeat(profile: &Profile, state: &State, link_address: Option<IpAddr>) -> Heartbeat {
     let redirect_address = match &profile.redirect {
@@ -133,7 +136,16 @@ pub fn heartbeat(profile: &Profile, state: &State, link_address: Option<IpAddr>)
         }),
         agent_version: crate::VERSION.to_owned(),
         target_count: state.target_count,
+        streams: None,
     }
+}
+
+/// Adds the streams, or the part of them whose turn it is: what fits beside everything else.
+#[must_use]
+pub fn with_streams(mut heartbeat: Heartbeat, state: &State, turn: u64) -> Heartbeat {
+    let room_bytes = PAYLOAD_LEN_MAX.saturating_sub(heartbeat.encode().len());
+    heartbeat.streams = state.streams.as_ref().and_then(|streams| streams.part(turn, room_bytes));
+    heartbeat
 }
 
 /// Cuts at a character's border.
@@ -184,6 +196,25 @@ mod tests {
         profile.labels.insert("zone".into(), "a".into());
         assert!(!profile.drop_labels_that_do_not_fit());
         assert_eq!(profile.labels.len(), 1);
+    }
+
+    #[test]
+    fn streams_go_out_in_turns_that_fit_beside_everything_else() {
+        let names: Vec<_> = (0..500).map(|n| format!("live/{n}")).collect();
+        let streams = Streams::of_names(names.iter().map(|name| (name.as_str(), 200)));
+        let state = State { streams: Some(Arc::new(streams.clone())), ..State::default() };
+        for profile in [Profile::new("edge-1".parse().expect("a name")), widest_profile()] {
+            let mut told = Streams::default();
+            for turn in 7..7 + 64 {
+                let sent = with_streams(heartbeat(&profile, &state, None), &state, turn);
+                assert!(sent.encode().len() <= PAYLOAD_LEN_MAX);
+                told.replace(sent.streams.as_ref().expect("there is room"));
+            }
+            assert_eq!(told, streams);
+        }
+        let silent = State::default();
+        let sent = with_streams(heartbeat(&widest_profile(), &silent, None), &silent, 0);
+        assert_eq!(sent.streams, None);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 pub mod file;
 pub mod host;
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use tidegate_proto::heartbeat::{BANDWIDTH_BPS_MAX, Load, Trouble, VIEWERS_MAX};
 
@@ -13,13 +13,30 @@ use tidegate_proto::heartbeat::{BANDWIDTH_BPS_MAX, Load, Trouble, VIEWERS_MAX};
 pub struct Measurement {
     /// What the edge carries now; `None` in it is unknown.
     pub load: Load,
+    /// Viewers by stream, named `application/stream`; `None`: unknown. A stream without viewers that
+    /// the edge carries all the same is worth naming.
+    pub streams: Option<BTreeMap<String, u32>>,
 }
 
 impl Measurement {
     /// A measurement that knows the viewers and nothing else.
     #[must_use]
     pub fn of_viewers(viewers: u32) -> Self {
-        Self { load: Load { viewers: Some(viewers), ..Load::default() } }
+        Self::of_load(Load { viewers: Some(viewers), ..Load::default() })
+    }
+
+    /// A measurement that does not know the streams.
+    #[must_use]
+    pub fn of_load(load: Load) -> Self {
+        Self { load, streams: None }
+    }
+
+    /// The same with the viewers of each stream, named `application/stream`. Slashes at the ends of a
+    /// name do not count, and a name may have any length.
+    #[must_use]
+    pub fn with_streams(mut self, streams: impl IntoIterator<Item = (String, u32)>) -> Self {
+        self.streams = Some(streams.into_iter().collect());
+        self
     }
 }
 
@@ -109,7 +126,7 @@ mod tests {
             Load { memory_utilization: Some(1.01), ..Load::default() },
         ];
         for load in cases {
-            let mut source = move || Ok(Measurement { load });
+            let mut source = move || Ok(Measurement::of_load(load));
             let trouble = measure_checked(&mut source).expect_err("absurd");
             assert_eq!(trouble.code, "source_absurd");
         }

@@ -144,6 +144,13 @@ fn once_prints_what_would_be_sent_and_writes_nothing() {
     place.redirector.set_nonblocking(true).expect("set");
     assert!(place.redirector.recv(&mut [0; 8]).is_err(), "something was sent");
 
+    let text = "{\"viewers\": 12, \"streams\": {\"live/a\": 12, \"vod/b\": 0}}";
+    place.write("load.json", text, 0o644);
+    let output = place.run(&["--once", "--print"]);
+    let named: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(shown["streams"].is_null(), "streams that are not named are unknown");
+    assert_eq!(named["streams"], serde_json::json!({"live/a": 12, "vod/b": 0}));
+
     fs::remove_file(place.path("load.json")).expect("removed");
     let output = place.run(&["--once", "--print"]);
     let shown: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");

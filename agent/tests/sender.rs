@@ -11,6 +11,7 @@ use tidegate_proto::{
     heartbeat::{Ack, Heartbeat, Load, Order, Status, Trouble},
     key::{SendKey, format_edge_key, format_fleet_key},
     seal::FleetKey,
+    stream::Streams,
 };
 use tokio::{net::UdpSocket, sync::watch, time::timeout};
 
@@ -145,6 +146,28 @@ async fn the_first_heartbeat_comes_at_once_and_says_who_and_how_much() {
     assert_eq!(heartbeat.redirect_address, Some("127.0.0.1".parse().expect("an address")));
     assert_eq!(heartbeat.labels["zone"], "a");
     assert_eq!(heartbeat.target_count, 1);
+}
+
+#[tokio::test]
+async fn all_streams_are_told_within_a_few_heartbeats() {
+    let key = FleetKey::random();
+    let redirector = Redirector::bind(&key).await;
+    let named: Vec<_> = (0..400).map(|n| (format!("live/{n}"), n)).collect();
+    let all = Streams::of_names(named.iter().map(|(name, viewers)| (name.as_str(), *viewers)));
+    let measured = Measurement::of_viewers(12).with_streams(named);
+    let _edge = sender("edge-1")
+        .source(move || Ok(measured.clone()))
+        .target(redirector.target())
+        .spawn()
+        .expect("spawned");
+    redirector.hear_until(|heard| heard.heartbeat.streams.is_some()).await;
+    let mut told = Streams::default();
+    for _ in 0..4 {
+        let streams = redirector.hear().await.heartbeat.streams.expect("in each heartbeat");
+        assert_eq!(streams.number().1, 4);
+        told.replace(&streams);
+    }
+    assert_eq!(told, all);
 }
 
 #[tokio::test]

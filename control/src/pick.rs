@@ -7,6 +7,7 @@ mod draw;
 mod explain;
 mod reach;
 mod search;
+mod sticky;
 mod why;
 
 use std::{collections::HashSet, net::IpAddr, sync::Arc, time::Duration};
@@ -17,7 +18,11 @@ use tidegate_proto::edge::{EdgeId, Scheme};
 pub use self::explain::{Explained, Explanation, explain, predicted_load};
 pub(crate) use self::reach::endpoint_port;
 use self::search::{Candidate, Search};
-use crate::{publish::Snapshot, selection::Pool, snapshot::EdgeView};
+use crate::{
+    publish::Snapshot,
+    selection::{Policy, Pool},
+    snapshot::EdgeView,
+};
 
 /// What a client needs of an edge.
 #[derive(Debug, Clone, Copy)]
@@ -134,8 +139,7 @@ pub fn pick(
             is_full = true;
             continue;
         }
-        found.edge.cell.hand_out();
-        table.note_use();
+        search.hand_out(&found);
         return Ok(search.picked(found));
     }
     Err(if is_full { NoEdge::Full } else { why::no_edge(&search) })
@@ -143,13 +147,19 @@ pub fn pick(
 
 /// An edge of a pool: as the policy draws, else the best of those that the client can use.
 fn find<'a>(search: &Search<'a>, pool: &Pool, random: &mut impl Rng) -> Option<Candidate<'a>> {
-    let drawn = (0..DRAWS).find_map(|_| {
-        let place = draw::draw(search.table, pool, search.age_ms, random)?;
-        search.chosen(place)
-    });
+    let drawn = match search.table.selection.policy {
+        Policy::Sticky if search.stream.is_some() => sticky::draw(search, pool, random),
+        _ => (0..DRAWS).find_map(|_| {
+            let place = draw::draw(search.table, pool, search.age_ms, random)?;
+            search.chosen(place)
+        }),
+    };
+    // Where all have their share of the stream, a share gives way to the viewer.
+    let beyond = search.beyond_shares();
     let found = drawn
         .or_else(|| search.least(pool.members(), random))
-        .or_else(|| pool.reserves().find_map(|places| search.least(places, random)))?;
+        .or_else(|| beyond.least(pool.members(), random))
+        .or_else(|| pool.reserves().find_map(|places| beyond.least(places, random)))?;
     if search.is_full(found.place) && !pool.members().is_empty() {
         // Drawing goes by chance, so that there may be room where it did not look.
         return search.least(pool.members(), random).or(Some(found));
@@ -166,7 +176,7 @@ pub fn alternates(
     picked: &Picked,
     count: usize,
 ) -> Vec<Picked> {
-    let search = Search::new(snapshot, wanted, now);
+    let search = Search::new(snapshot, wanted, now).beyond_shares();
     let Some(pool) = snapshot.table.pools(wanted).last() else { return Vec::new() };
     let mut best: Vec<(u64, Candidate<'_>)> = Vec::with_capacity(count + 1);
     let measured_first = std::iter::once(pool.members()).chain(pool.reserves().take(2));

@@ -5,24 +5,33 @@
 //! carries by prediction, and for each kind of client the edges it can go to, ready to be drawn from.
 //! Between two tables picks count what they hand out in the edges' cells and nothing else.
 
+mod affinity;
 mod alias;
 mod balance;
 mod front;
+mod hosts;
 mod layout;
 mod ledger;
 mod level;
 mod memory;
+mod mix;
+mod openings;
 mod planner;
 mod policy;
 mod pool;
+mod ring;
 mod row;
 mod score;
 mod settings;
+mod spread;
 mod stream;
 mod table;
 mod tide;
 mod zones;
 
+pub(crate) use self::{
+    affinity::Affinity, layout::missing_label, pool::Draw, score::reported_load,
+};
 pub use self::{
     balance::Balance,
     planner::Planner,
@@ -34,4 +43,3 @@ pub use self::{
     table::Table,
     zones::{ZoneId, Zones},
 };
-pub(crate) use self::{layout::missing_label, pool::Draw, score::reported_load};

@@ -13,6 +13,7 @@ use std::{
 use tidegate_proto::{
     edge::{Capacity, EdgeId, EdgeName, Endpoint, Host, Labels},
     heartbeat::Load,
+    stream::Streams,
 };
 
 use crate::order::Order;
@@ -158,6 +159,8 @@ pub struct EdgeView {
     pub session_reports: u32,
     /// How many redirectors its agent reports to; 0: unknown.
     pub redirectors: u32,
+    /// The streams it carries, shared between views while they are the same; `None`: it does not say.
+    pub streams: Option<Arc<Streams>>,
     /// When it was first heard, in Unix milliseconds.
     pub first_heard_unix_ms: u64,
     /// Past this monotonic time it counts as silent, whatever the writer is doing.

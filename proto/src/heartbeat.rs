@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::{
     edge::{Capacity, ENDPOINTS_MAX, EdgeName, Endpoint, Host, LABEL_LEN_MAX, LABELS_MAX, Labels},
+    stream::StreamPart,
     wire,
 };
 
@@ -84,6 +85,8 @@ pub struct Heartbeat {
     pub agent_version: String,
     /// How many redirectors the edge reports to; 0: unknown.
     pub target_count: u32,
+    /// The streams it carries, or a part of them; `None`: the edge does not say.
+    pub streams: Option<StreamPart>,
 }
 
 impl Default for Heartbeat {
@@ -100,6 +103,7 @@ impl Default for Heartbeat {
             trouble: None,
             agent_version: String::new(),
             target_count: 0,
+            streams: None,
         }
     }
 }
@@ -131,6 +135,9 @@ pub enum Unacceptable {
     /// An interval outside 0.1 to 60 s.
     #[error("the interval is out of bounds")]
     BadInterval,
+    /// Not a part that streams can come in, or a stream of another part.
+    #[error("the streams are no part of a list of streams")]
+    BadStreams,
 }
 
 impl Heartbeat {
@@ -172,6 +179,7 @@ impl TryFrom<wire::Heartbeat> for Heartbeat {
                 .map(|trouble| Trouble { code: cut(trouble.code), text: cut(trouble.text) }),
             agent_version: cut(message.agent_version),
             target_count: message.target_count,
+            streams: message.streams.map(checked_streams).transpose()?,
         })
     }
 }
@@ -252,6 +260,10 @@ fn checked_interval(interval_ms: u32) -> Result<Duration, Unacceptable> {
     }
 }
 
+fn checked_streams(streams: wire::Streams) -> Result<StreamPart, Unacceptable> {
+    StreamPart::try_from(streams).map_err(|_| Unacceptable::BadStreams)
+}
+
 impl From<&Heartbeat> for wire::Heartbeat {
     fn from(heartbeat: &Heartbeat) -> Self {
         let status = match heartbeat.status {
@@ -296,6 +308,7 @@ impl From<&Heartbeat> for wire::Heartbeat {
                 .map(|trouble| wire::Trouble { code: trouble.code, text: trouble.text }),
             agent_version: heartbeat.agent_version.clone(),
             target_count: heartbeat.target_count,
+            streams: heartbeat.streams.as_ref().map(Into::into),
         }
     }
 }
@@ -411,6 +424,8 @@ mod tests {
             refused(|m| m.labels = [("k".repeat(129), String::new())].into()),
             Unacceptable::BadLabel
         );
+        let alien = wire::Streams { hashes: vec![3], viewers: vec![1], part: 0, parts: 2 };
+        assert_eq!(refused(|m| m.streams = Some(alien)), Unacceptable::BadStreams);
         for figure in [f64::NAN, -0.1, 1.1, f64::INFINITY] {
             let nonsense = wire::Load { cpu_utilization: Some(figure), ..Default::default() };
             assert_eq!(refused(load(nonsense)), Unacceptable::BadFigure);

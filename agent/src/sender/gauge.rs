@@ -1,13 +1,17 @@
 //! Measures on a thread of its own, so that a slow source delays no heartbeat.
 
 use std::{
+    collections::BTreeMap,
     io,
     sync::{Arc, mpsc as std_mpsc},
     thread,
     time::{Duration, Instant},
 };
 
-use tidegate_proto::heartbeat::{Load, Trouble};
+use tidegate_proto::{
+    heartbeat::{Load, Trouble},
+    stream::Streams,
+};
 use tokio::{
     sync::{mpsc, watch},
     time::MissedTickBehavior,
@@ -17,6 +21,14 @@ use super::Shared;
 use crate::source::{Measurement, Source, measure_checked, trouble};
 
 type Measured = Result<Measurement, Trouble>;
+
+/// What heartbeats say of a measurement.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct Reading {
+    load: Load,
+    streams: Option<Arc<Streams>>,
+    trouble: Option<Trouble>,
+}
 
 /// The measuring thread's two ends.
 pub(super) struct Thread {
@@ -63,12 +75,16 @@ pub(super) async fn run(shared: Arc<Shared>, mut thread: Thread, mut stopped: wa
 }
 
 fn publish(shared: &Shared, gauge: &Gauge, now: Instant) {
-    let (load, trouble) = gauge.reading(now);
+    let Reading { load, streams, trouble } = gauge.reading(now);
     shared.state.send_if_modified(|state| {
         let measured = gauge.last.is_some();
-        let changed = state.trouble != trouble || state.load != load || state.measured != measured;
         log_change(state.trouble.as_ref(), trouble.as_ref());
+        let changed = state.trouble != trouble
+            || state.load != load
+            || state.streams != streams
+            || state.measured != measured;
         (state.load, state.measured, state.trouble) = (load, measured, trouble);
+        state.streams = streams;
         changed
     });
 }
@@ -88,7 +104,7 @@ struct Gauge {
     age_max: Duration,
     began: Instant,
     waiting: bool,
-    last: Option<(Measured, Instant)>,
+    last: Option<(Reading, Instant)>,
     /// A source that is gone says nothing newer, and slow is not its trouble.
     gone: bool,
 }
@@ -101,21 +117,31 @@ impl Gauge {
     fn take(&mut self, measured: Measured, now: Instant, alive: bool) {
         self.waiting = false;
         self.gone = !alive;
-        self.last = Some((measured, now));
+        let reading = match measured {
+            Ok(measurement) => Reading::of(measurement),
+            Err(trouble) => Reading { trouble: Some(trouble), ..Reading::default() },
+        };
+        self.last = Some((reading, now));
     }
 
-    fn reading(&self, now: Instant) -> (Load, Option<Trouble>) {
+    fn reading(&self, now: Instant) -> Reading {
         let at = self.last.as_ref().map_or(self.began, |(_, at)| *at);
         let stale = now.saturating_duration_since(at) > self.age_max && !self.gone;
         if stale && self.waiting {
             let text = "the source has not answered for two intervals";
-            return (Load::default(), Some(trouble("source_slow", text)));
+            return Reading { trouble: Some(trouble("source_slow", text)), ..Reading::default() };
         }
-        match &self.last {
-            Some((Ok(measurement), _)) => (measurement.load, None),
-            Some((Err(trouble), _)) => (Load::default(), Some(trouble.clone())),
-            None => (Load::default(), None),
-        }
+        self.last.as_ref().map(|(reading, _)| reading.clone()).unwrap_or_default()
+    }
+}
+
+impl Reading {
+    fn of(measurement: Measurement) -> Self {
+        let hashed = |streams: BTreeMap<String, u32>| {
+            Streams::of_names(streams.iter().map(|(name, viewers)| (name.as_str(), *viewers)))
+        };
+        let streams = measurement.streams.map(|streams| Arc::new(hashed(streams)));
+        Self { load: measurement.load, streams, trouble: None }
     }
 }
 
@@ -126,7 +152,7 @@ mod tests {
     const INTERVAL: Duration = Duration::from_secs(1);
 
     fn code(gauge: &Gauge, now: Instant) -> Option<String> {
-        gauge.reading(now).1.map(|trouble| trouble.code)
+        gauge.reading(now).trouble.map(|trouble| trouble.code)
     }
 
     #[test]
@@ -135,13 +161,13 @@ mod tests {
         let mut gauge = Gauge::new(INTERVAL, start);
         gauge.take(Ok(Measurement::of_viewers(5)), start, true);
         gauge.waiting = true;
-        let (load, trouble) = gauge.reading(start + INTERVAL * 2);
-        assert_eq!((load.viewers, trouble), (Some(5), None));
+        let reading = gauge.reading(start + INTERVAL * 2);
+        assert_eq!((reading.load.viewers, reading.trouble), (Some(5), None));
         let late = start + INTERVAL * 2 + Duration::from_millis(1);
-        assert_eq!(gauge.reading(late).0, Load::default());
+        assert_eq!(gauge.reading(late).load, Load::default());
         assert_eq!(code(&gauge, late).as_deref(), Some("source_slow"));
         gauge.take(Ok(Measurement::of_viewers(6)), late, true);
-        assert_eq!(gauge.reading(late).0.viewers, Some(6));
+        assert_eq!(gauge.reading(late).load.viewers, Some(6));
     }
 
     #[test]
@@ -157,9 +183,12 @@ mod tests {
     fn trouble_carries_no_figures() {
         let start = Instant::now();
         let mut gauge = Gauge::new(INTERVAL, start);
-        gauge.take(Ok(Measurement::of_viewers(5)), start, true);
+        let five = Measurement::of_viewers(5).with_streams([("live/a".into(), 5)]);
+        gauge.take(Ok(five), start, true);
+        assert!(gauge.reading(start).streams.is_some());
         gauge.take(Err(trouble("source_missing", "gone")), start, true);
-        assert_eq!(gauge.reading(start).0, Load::default());
+        assert_eq!(gauge.reading(start).load, Load::default());
+        assert_eq!(gauge.reading(start).streams, None);
         assert_eq!(code(&gauge, start).as_deref(), Some("source_missing"));
     }
 

@@ -15,7 +15,7 @@ use super::{
     route::{Event, Route},
 };
 use crate::{
-    report::{State, heartbeat},
+    report::{State, heartbeat, with_streams},
     status::TargetStatus,
     targets::Target,
 };
@@ -46,6 +46,8 @@ pub(super) struct Link {
     tries_left: usize,
     /// The next heartbeat is such a try.
     hastened: bool,
+    /// Heartbeats made; each tells another part of the streams.
+    turn: u64,
 }
 
 impl Link {
@@ -57,7 +59,7 @@ impl Link {
         let moment = Moment::now();
         let peer = Peer::new(shared.id, target.key(), shared.profile.interval, &moment);
         let route = Route::new(target.host(), target.port(), moment.instant);
-        Self { shared, peer, route, status, tries_left: 0, hastened: false }
+        Self { shared, peer, route, status, tries_left: 0, hastened: false, turn: 0 }
     }
 
     /// Reports until told to end. Timer before socket: a flood of datagrams delays no heartbeat.
@@ -106,7 +108,9 @@ impl Link {
             self.note_route(renewed);
         }
         let moment = Moment::now();
-        let heartbeat = self.heartbeat(&self.shared.state.borrow().clone());
+        let state = self.shared.state.borrow().clone();
+        let heartbeat = with_streams(self.heartbeat(&state), &state, self.turn);
+        self.turn += 1;
         let sent = match self.peer.beat(&heartbeat, &moment) {
             Ok(datagram) => self.route.send(&datagram).await,
             Err(too_long) => Err(io::Error::other(too_long)),

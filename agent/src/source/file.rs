@@ -31,9 +31,8 @@ struct Figures {
     bandwidth_in_bps: Option<u64>,
     cpu_utilization: Option<f64>,
     memory_utilization: Option<f64>,
-    /// Viewers by stream. Checked, so that a script's mistake shows at once.
-    #[serde(default)]
-    streams: BTreeMap<String, u32>,
+    /// Viewers by stream.
+    streams: Option<BTreeMap<String, u32>>,
 }
 
 impl FileSource {
@@ -85,7 +84,7 @@ fn parse(text: &str) -> Result<Measurement, (&'static str, String)> {
         let why = "has neither viewers nor bandwidth_out_bps".to_owned();
         return Err(("source_absurd", why));
     }
-    if figures.streams.values().any(|viewers| *viewers > VIEWERS_MAX) {
+    if figures.streams.iter().flat_map(BTreeMap::values).any(|viewers| *viewers > VIEWERS_MAX) {
         return Err(("source_absurd", "has a stream with an impossible count".to_owned()));
     }
     Ok(Measurement {
@@ -97,6 +96,7 @@ fn parse(text: &str) -> Result<Measurement, (&'static str, String)> {
             cpu_utilization: figures.cpu_utilization,
             memory_utilization: figures.memory_utilization,
         },
+        streams: figures.streams,
     })
 }
 
@@ -126,6 +126,19 @@ mod tests {
         .expect("valid");
         assert_eq!((load.viewers, load.publishers), (Some(12), Some(1)));
         assert_eq!((load.cpu_utilization, load.memory_utilization), (Some(0.31), None));
+    }
+
+    #[test]
+    fn streams_are_unknown_unless_the_file_names_them() {
+        let streams = |text: &str| parse(text).expect("valid").streams;
+        assert_eq!(streams(r#"{"viewers": 1}"#), None);
+        assert_eq!(streams(r#"{"viewers": 1, "streams": null}"#), None);
+        assert_eq!(streams(r#"{"viewers": 1, "streams": {}}"#), Some(BTreeMap::new()));
+        let named = streams(r#"{"viewers": 1, "streams": {"live/a": 7, "/live/b/": 0}}"#);
+        assert_eq!(named, Some([("live/a".into(), 7), ("/live/b/".into(), 0)].into()));
+        let long = "x".repeat(4_096);
+        let named = streams(&format!(r#"{{"viewers": 1, "streams": {{"{long}": 1}}}}"#));
+        assert_eq!(named, Some([(long, 1)].into()));
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl Source for HostSource {
             })?;
             self.sampled_at = Some(now);
         }
-        Ok(Measurement { load: self.last })
+        Ok(Measurement::of_load(self.last))
     }
 }
 

@@ -42,6 +42,7 @@ pub(crate) fn edge(seed: u8, name: &str) -> EdgeView {
         heard: Duration::ZERO,
         session_reports: 10,
         redirectors: 1,
+        streams: None,
         first_heard_unix_ms: 0,
         fresh_until: Duration::MAX,
         interval: Duration::from_millis(2_500),

@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use rand::{Rng, RngExt};
-use tidegate_proto::edge::Scheme;
+use tidegate_proto::{edge::Scheme, stream::StreamHash};
 
 use super::{Picked, Wanted, reach::reach};
 use crate::{
     publish::Snapshot,
-    selection::Table,
+    selection::{Table, stream_of},
     snapshot::{EdgeView, FleetView},
 };
 
@@ -19,6 +19,11 @@ pub(super) struct Search<'a> {
     pub(super) table: &'a Table,
     pub(super) wanted: &'a Wanted<'a>,
     pub(super) age_ms: i32,
+    pub(super) now: Duration,
+    /// What the client asks for, where the table knows streams.
+    pub(super) stream: Option<StreamHash>,
+    /// Whether an edge that has its share of the stream is passed over.
+    keeps_to_share: bool,
 }
 
 /// An edge that can serve the client.
@@ -33,7 +38,39 @@ pub(super) struct Candidate<'a> {
 impl<'a> Search<'a> {
     pub(super) fn new(snapshot: &'a Snapshot, wanted: &'a Wanted<'_>, now: Duration) -> Self {
         let table = &*snapshot.table;
-        Self { fleet: &snapshot.fleet, table, wanted, age_ms: table.age_ms(now) }
+        let stream = table.affinity.as_ref().and_then(|_| stream_of(wanted.path));
+        Self {
+            fleet: &snapshot.fleet,
+            table,
+            wanted,
+            age_ms: table.age_ms(now),
+            now,
+            stream,
+            keeps_to_share: true,
+        }
+    }
+
+    /// The same search without regard to shares of the stream.
+    pub(super) fn beyond_shares(&self) -> Self {
+        Self { keeps_to_share: false, ..*self }
+    }
+
+    /// Counts the redirect to what was found.
+    pub(super) fn hand_out(&self, found: &Candidate<'_>) {
+        found.edge.cell.hand_out();
+        self.table.note_use();
+        if let (Some(affinity), Some(stream)) = (&self.table.affinity, self.stream) {
+            affinity.note(stream, found.place, self.now);
+        }
+    }
+
+    fn has_its_share(&self, place: u32) -> bool {
+        match (&self.table.affinity, self.stream) {
+            (Some(affinity), Some(stream)) => {
+                !affinity.allows(stream, place, self.table.redirectors())
+            }
+            _ => false,
+        }
     }
 
     /// The edge at a place, if this client may be sent there now. Every edge goes through here
@@ -44,6 +81,9 @@ impl<'a> Search<'a> {
         }
         let edge = self.fleet.edges.get(place as usize)?;
         if self.wanted.tried.contains(&edge.id) {
+            return None;
+        }
+        if self.keeps_to_share && self.has_its_share(place) {
             return None;
         }
         let (scheme, port) = reach(edge, self.wanted)?;

@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tidegate_proto::{
     datagram::SessionId,
     edge::{Capacity, EdgeName, Host, Labels},
-    heartbeat::{Load, Status, Trouble},
+    heartbeat::{Heartbeat, Load, Status, Trouble},
+    stream::Streams,
 };
 
 use super::{Patience, Report};
@@ -52,6 +53,8 @@ pub(super) struct Edge {
     pub(super) session_reports: u32,
     /// How many redirectors the agent reports to; 0: unknown.
     pub(super) redirectors: u32,
+    /// What it carries, gathered from the parts of this session; `None`: it does not say.
+    pub(super) streams: Option<Arc<Streams>>,
     /// The last view made, until something changes.
     pub(super) view: Option<Arc<EdgeView>>,
     state: Liveness,
@@ -88,6 +91,7 @@ impl Edge {
             last_heard_unix_ms: 0,
             session_reports: 0,
             redirectors: 0,
+            streams: None,
             view: None,
             state: Liveness::New,
             beats: 0,
@@ -126,6 +130,7 @@ impl Edge {
             last_heard_unix_ms: beat.map_or(0, |beat| beat.last_heard_unix_ms),
             session_reports: 0,
             redirectors: 0,
+            streams: None,
             view: None,
             state: match seen {
                 Seen::Alive | Seen::Withdrawn => Liveness::Unconfirmed,
@@ -188,9 +193,11 @@ impl Edge {
         if report.session != self.session {
             self.sequence = 0;
             self.session_reports = 0;
+            self.streams = None;
         }
         self.session_reports = self.session_reports.saturating_add(1);
         self.redirectors = heartbeat.target_count;
+        self.take_in_streams(heartbeat);
         self.session = report.session;
         self.sequence = self.sequence.max(report.sequence);
         self.heard = now.monotonic;
@@ -204,6 +211,21 @@ impl Edge {
             Some(0) => (self.empty_reports + 1).min(REPORTS_TO_DRAINED),
             _ => 0,
         };
+    }
+
+    /// Views share the streams, so they are copied only when a part brings something new.
+    fn take_in_streams(&mut self, heartbeat: &Heartbeat) {
+        let Some(part) = &heartbeat.streams else {
+            // An edge in trouble may have no room for its streams; it gets no viewers anyway.
+            if heartbeat.trouble.is_none() {
+                self.streams = None;
+            }
+            return;
+        };
+        let known = self.streams.get_or_insert_default();
+        if known.lacks(part) {
+            Arc::make_mut(known).replace(part);
+        }
     }
 
     fn advance(&mut self, flaps_count: bool, now: Now) {

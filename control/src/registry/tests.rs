@@ -4,6 +4,7 @@ mod model;
 mod orders;
 mod restart;
 mod silence;
+mod streams;
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -90,6 +90,7 @@ pub(super) fn show(edge: &mut Edge, patience: &Patience, mode: Mode, now: Now) -
         heard: edge.last_heard(),
         session_reports: edge.session_reports,
         redirectors: edge.redirectors,
+        streams: edge.streams.clone(),
         first_heard_unix_ms: edge.row.first_heard_unix_ms,
         fresh_until: edge.last_heard() + if unheard { patience.restart_grace } else { lease },
         interval: edge.interval(),

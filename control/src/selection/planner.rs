@@ -11,6 +11,7 @@ use std::{
 
 use super::{
     Pool, Row, Selection, Table,
+    affinity::Follower,
     layout::Layout,
     ledger::History,
     memory::Memory,
@@ -39,6 +40,7 @@ pub struct Planner {
     /// When the next edge becomes late.
     late_at: Duration,
     used: Arc<AtomicBool>,
+    streams: Follower,
 }
 
 impl Planner {
@@ -47,6 +49,7 @@ impl Planner {
     pub fn new(selection: Arc<Selection>) -> Self {
         Self {
             history: History::new(selection.landing_delay),
+            streams: Follower::new(&selection),
             selection,
             edges: Vec::new(),
             cells: Arc::new([]),
@@ -91,6 +94,7 @@ impl Planner {
             viewer_bps: scale.viewer_bps as f32,
             redirectors: tide.redirectors as f32,
             used: Arc::clone(&self.used),
+            affinity: self.streams.follow(fleet, now),
         };
         table.pools = self.pools(&table, &tiers, &tide);
         table

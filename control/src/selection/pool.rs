@@ -7,6 +7,11 @@ const HORIZON_S: f64 = 2.5;
 /// Or after this share of its capacity, if that is more. It is the slow start of empty edges: they
 /// share the joins with all edges this close to the level.
 const VOLUME_MIN: f64 = 0.01;
+/// Under `sticky`, edges below this share of the mean are filled in so many seconds, once the mean
+/// is above so much.
+const COLD_SHARE: f64 = 0.8;
+const COLD_FILLED_S: f64 = 60.0;
+const COLD_MEAN_MIN: f64 = 0.3;
 
 /// Edges by their place in the fleet, in the order in which they are to be tried.
 #[derive(Debug, Clone, Default)]
@@ -74,6 +79,9 @@ pub struct Pool {
     level: f32,
     capacity_bps: f64,
     join_bps_per_s: f64,
+    /// One bit for each place, by the word; empty where the policy does not ask.
+    membership: Vec<u64>,
+    spread_chance: f32,
 }
 
 impl Pool {
@@ -98,7 +106,8 @@ impl Pool {
         let level = level(&edges, volume);
         let members = || tiers.members.iter().copied();
         let draw = match policy {
-            Policy::Fill => Draw::Alias(Alias::of(
+            // A client whose stream is not known has nothing to stick to.
+            Policy::Fill | Policy::Sticky => Draw::Alias(Alias::of(
                 members()
                     .zip(edges.iter().map(|(load, capacity)| (level - load).max(0.0) * capacity)),
             )),
@@ -106,14 +115,18 @@ impl Pool {
                 Draw::Alias(Alias::of(members().zip(edges.iter().map(|(_, capacity)| *capacity))))
             }
             Policy::P2c => Draw::Uniform,
-            Policy::Least | Policy::Wowza | Policy::Report | Policy::Sticky => {
+            Policy::Least | Policy::Wowza | Policy::Report => {
                 Draw::Front(Front::of(&members().map(key).collect::<Vec<_>>()))
             }
         };
+        let mean = if capacity_bps > 0.0 { carried / capacity_bps } else { 0.0 };
+        let is_sticky = policy == Policy::Sticky;
         let lowest = edges.iter().map(|(load, _)| *load).reduce(f64::min).unwrap_or(0.0);
         Self {
             draw,
-            mean: if capacity_bps > 0.0 { (carried / capacity_bps) as f32 } else { 0.0 },
+            mean: mean as f32,
+            spread_chance: spread_chance(&edges, mean, join_bps_per_s) as f32,
+            membership: if is_sticky { membership(&tiers.members) } else { Vec::new() },
             lowest: lowest as f32,
             level: level as f32,
             capacity_bps,
@@ -126,6 +139,18 @@ impl Pool {
     #[must_use]
     pub fn members(&self) -> &[u32] {
         &self.tiers.members
+    }
+
+    /// Whether the edge at a place is a member. Only the policy `sticky` may ask.
+    pub(crate) fn has(&self, place: u32) -> bool {
+        self.membership.get(place as usize / 64).is_some_and(|word| word >> (place % 64) & 1 == 1)
+    }
+
+    /// How often a client of a stream with hosts is to open a further one all the same, so that
+    /// edges far below the mean fill up within a minute.
+    #[must_use]
+    pub(crate) fn spread_chance(&self) -> f32 {
+        self.spread_chance
     }
 
     /// Those tried when none of the members can be chosen, list after list: late, unmeasured, and
@@ -164,4 +189,24 @@ impl Pool {
     pub fn join_bps_per_s(&self) -> f64 {
         self.join_bps_per_s
     }
+}
+
+/// What edges below most of the mean lack, as a share of what a minute's clients bring. A fleet that
+/// is hardly used lets them be.
+fn spread_chance(edges: &[(f64, f64)], mean: f64, join_bps_per_s: f64) -> f64 {
+    let joins = COLD_FILLED_S * join_bps_per_s;
+    if mean <= COLD_MEAN_MIN || joins <= 0.0 {
+        return 0.0;
+    }
+    let lack = |(load, capacity): &(f64, f64)| (COLD_SHARE * mean - load).max(0.0) * capacity;
+    (edges.iter().map(lack).sum::<f64>() / joins).min(1.0)
+}
+
+fn membership(members: &[u32]) -> Vec<u64> {
+    let last = members.iter().max().map_or(0, |last| *last as usize / 64 + 1);
+    let mut words = vec![0; last];
+    for place in members {
+        words[*place as usize / 64] |= 1 << (place % 64);
+    }
+    words
 }

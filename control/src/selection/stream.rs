@@ -2,11 +2,9 @@
 
 use tidegate_proto::stream::StreamHash;
 
-/// The stream of a path, with or without a slash at its beginning and a query at its end: of
-/// `/live/cam/playlist.m3u8?t=1`, `/live/cam.m3u8`, `/live/_definst_/cam/manifest.mpd`, and
-/// `live/cam` alike it is `live/cam`. `None` where the path names an application alone.
+/// The stream of a path, see [`StreamHash::of_path`]; `None` where the path names an application
+/// alone, or nothing.
 #[must_use]
 pub fn stream_of(path: &str) -> Option<StreamHash> {
-    let path = path.split('?').next().unwrap_or_default().trim_matches('/');
-    path.contains('/').then(|| StreamHash::of(path))
+    StreamHash::of_path(path)
 }

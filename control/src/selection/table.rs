@@ -10,7 +10,7 @@ use std::{
 
 use tidegate_proto::edge::Scheme;
 
-use super::{Policy, Pool, Row, Selection, ZoneId, layout::Layout};
+use super::{Affinity, Policy, Pool, Row, Selection, ZoneId, layout::Layout};
 use crate::{pick::Wanted, snapshot::Cell};
 
 /// One fleet, prepared for picks. It belongs to the [`FleetView`](crate::snapshot::FleetView) it was
@@ -29,6 +29,7 @@ pub struct Table {
     pub(super) viewer_bps: f32,
     pub(super) redirectors: f32,
     pub(super) used: Arc<AtomicBool>,
+    pub(crate) affinity: Option<Affinity>,
 }
 
 impl Table {

@@ -35,6 +35,9 @@ pub struct Heartbeat {
     /// How many redirectors this edge reports to; 0 means unknown.
     #[prost(uint32, tag = "11")]
     pub target_count: u32,
+    /// The streams the edge carries, or a part of them. Absent: the edge does not say.
+    #[prost(message, optional, tag = "12")]
+    pub streams: ::core::option::Option<Streams>,
 }
 /// A scheme and the port it is served on.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -70,6 +73,24 @@ pub struct Load {
     /// 0 to 1.
     #[prost(double, optional, tag = "6")]
     pub memory_utilization: ::core::option::Option<f64>,
+}
+/// Streams the edge carries, by hash. They rarely fit one heartbeat, so they come in parts over
+/// successive ones: part i of n names every stream whose hash leaves the rest i when divided by n, and
+/// replaces what was known of those.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Streams {
+    /// The CRC-32 (IEEE 802.3) of "application/stream", each once.
+    #[prost(fixed32, repeated, tag = "1")]
+    pub hashes: ::prost::alloc::vec::Vec<u32>,
+    /// Viewers of each, in the same order. More than 16,383 count as so many.
+    #[prost(uint32, repeated, tag = "2")]
+    pub viewers: ::prost::alloc::vec::Vec<u32>,
+    /// From 0, below parts.
+    #[prost(uint32, tag = "3")]
+    pub part: u32,
+    /// 1 to 64.
+    #[prost(uint32, tag = "4")]
+    pub parts: u32,
 }
 /// Why the edge doubts itself.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -109,7 +109,7 @@ fn measure(audience: &Audience) -> Measurement {
         bandwidth_out_bps: Some(u64::from(viewers) * VIEWER_BPS),
         ..Load::default()
     };
-    Measurement { load }
+    Measurement::of_load(load)
 }
 
 /// Any playlist is the one stream there is, any segment the one picture.

@@ -66,6 +66,8 @@ labels! {
     BadFigure "bad_figure",
     /// The interval is out of bounds.
     BadInterval "bad_interval",
+    /// The streams are no part of a list of streams.
+    BadStreams "bad_streams",
     /// Good, but the fleet's writer is too far behind to take it.
     QueueFull "queue_full",
 }
@@ -111,6 +113,7 @@ impl From<Unacceptable> for Reject {
             Unacceptable::BadLabel => Self::BadLabel,
             Unacceptable::BadFigure => Self::BadFigure,
             Unacceptable::BadInterval => Self::BadInterval,
+            Unacceptable::BadStreams => Self::BadStreams,
         }
     }
 }
