@@ -51,7 +51,12 @@ impl Published {
     /// Starts with the given fleet, see [`Snapshot::of`].
     #[must_use]
     pub fn showing(fleet: Arc<FleetView>) -> Self {
-        let snapshot = Snapshot::of(fleet, Arc::default(), Duration::ZERO);
+        Self::holding(Snapshot::of(fleet, Arc::default(), Duration::ZERO))
+    }
+
+    /// Starts with a snapshot.
+    #[must_use]
+    pub fn holding(snapshot: Snapshot) -> Self {
         Self { current: ArcSwap::from_pointee(snapshot) }
     }
 

@@ -8,6 +8,7 @@
 mod affinity;
 mod alias;
 mod balance;
+mod evidence;
 mod front;
 mod hosts;
 mod layout;
@@ -30,10 +31,11 @@ mod tide;
 mod zones;
 
 pub(crate) use self::{
-    affinity::Affinity, layout::missing_label, pool::Draw, score::reported_load,
+    affinity::Affinity, front::NEVER, layout::missing_label, pool::Draw, score::reported_load,
 };
 pub use self::{
     balance::Balance,
+    evidence::{Evidence, Vote},
     planner::Planner,
     policy::{Policy, UnknownPolicy},
     pool::Pool,
@@ -41,5 +43,8 @@ pub use self::{
     settings::{Rule, Selection},
     stream::stream_of,
     table::Table,
-    zones::{ZoneId, Zones},
+    zones::{BadGeoIp, BadPlace, BadZones, GeoIp, Place, ZONES_MAX, Zone, ZoneId, Zones},
 };
+
+#[cfg(test)]
+mod tests;

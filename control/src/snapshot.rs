@@ -91,6 +91,10 @@ pub struct Reason {
 pub struct Cell {
     drained: AtomicBool,
     handed: AtomicU64,
+    /// The last window in which clients voted against the edge, and in its lower half how many did.
+    votes: AtomicU64,
+    /// When they last were enough, in milliseconds of the monotonic clock; 0: never.
+    voted_out_ms: AtomicU64,
 }
 
 impl Cell {
@@ -114,6 +118,27 @@ impl Cell {
     /// Counts one redirect.
     pub(crate) fn hand_out(&self) {
         self.handed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a client's vote against the edge. Returns how many there are in this window.
+    pub(crate) fn vote(&self, window: u32) -> u32 {
+        let first = u64::from(window) << 32;
+        let add = |votes: u64| if votes >> 32 == first >> 32 { votes + 1 } else { first + 1 };
+        let before =
+            self.votes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |v| Some(add(v)));
+        before.map_or(0, |votes| add(votes) as u32)
+    }
+
+    /// Notes that there were enough votes at `now`.
+    pub(crate) fn vote_out(&self, now: Duration) {
+        let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX).max(1);
+        self.voted_out_ms.fetch_max(now_ms, Ordering::Relaxed);
+    }
+
+    /// When there last were enough votes.
+    pub(crate) fn voted_out(&self) -> Option<Duration> {
+        let at_ms = self.voted_out_ms.load(Ordering::Relaxed);
+        (at_ms > 0).then(|| Duration::from_millis(at_ms))
     }
 }
 

@@ -7,8 +7,11 @@
 pub mod apps;
 pub mod connect;
 mod crossdomain;
+mod failed;
 pub mod kind;
+mod lead;
 mod loadbalancer;
+pub mod overflow;
 pub mod rules;
 pub mod scheme;
 pub mod target;
@@ -23,13 +26,13 @@ use ::http::{
     },
 };
 use rand::Rng;
-use tidegate_control::{
-    clock::Now,
-    pick::{NoEdge, Picked, Wanted, pick},
-    publish::Snapshot,
-};
+use tidegate_control::{clock::Now, pick::NoEdge, publish::Snapshot};
 use tidegate_proto::edge::{Host, Scheme};
 
+use self::{
+    failed::Asked,
+    lead::{Asking, Lead},
+};
 pub use self::{kind::Kind, rules::Rules};
 use crate::error_body::error_body;
 
@@ -100,12 +103,13 @@ pub fn answer(
             "this address is listed in ignore_clients and is never redirected",
         );
     }
+    let asked = Asked::of(question.target);
+    let failed = asked.edges(&snapshot.fleet);
+    let asking = Asking::new(question, &failed, rules, snapshot, now);
     match form {
-        Some(loadbalancer::Form::Json) => {
-            loadbalancer::json(question, rules, snapshot, now.monotonic, random)
-        }
-        Some(_) => loadbalancer::host(question, rules, snapshot, now.monotonic, random),
-        None => redirect(question, rules, snapshot, now, random),
+        Some(loadbalancer::Form::Json) => loadbalancer::json(&asking, random),
+        Some(_) => loadbalancer::host(&asking, random),
+        None => redirect(&asking, &asked.target, random),
     }
 }
 
@@ -131,32 +135,28 @@ pub fn accepts_only_json<'a>(lines: impl Iterator<Item = &'a str>) -> bool {
     ranges.peek().is_some() && ranges.all(|range| range.eq_ignore_ascii_case("application/json"))
 }
 
-fn redirect(
-    question: &Question<'_>,
-    rules: &Rules,
-    snapshot: &Snapshot,
-    now: Now,
-    random: &mut impl Rng,
-) -> Answer {
+fn redirect(asking: &Asking<'_>, target: &str, random: &mut impl Rng) -> Answer {
     // Checked before the pick, so that no redirect is counted that nobody gets.
-    let Ok(target) = target::on_the_edge(question.target) else {
+    let Ok(target) = target::on_the_edge(target) else {
         return not_sendable("what follows /redirect must be a path that can stand by itself");
     };
-    let wanted = Wanted {
-        path: &target,
-        ..rules.wanted(Some(question.scheme), question.port, question.client)
-    };
-    match pick(snapshot, &wanted, now.monotonic, random) {
-        Ok(picked) => redirect_to(&picked, question.method, &target),
+    let Question { method, scheme, .. } = *asking.question;
+    match asking.lead(&asking.wanted(Some(scheme), &target), random) {
+        Ok(Lead::Edge(picked)) => {
+            let host = &picked.edge.redirect_address;
+            let location = location(picked.scheme, host, picked.port, &target);
+            redirect_to(location, Kind::Redirect, method, &target)
+        }
+        Ok(Lead::Overflow(place)) => {
+            redirect_to(place.origin() + &target, Kind::Overflow, method, &target)
+        }
         Err(reason) => no_edge(reason),
     }
 }
 
 /// Reading is redirected as everybody knows it; whatever else must keep its method and its body
 /// (RFC 9110 section 15.4.8).
-fn redirect_to(picked: &Picked, method: &Method, target: &str) -> Answer {
-    let edge = &picked.edge;
-    let location = location(picked.scheme, &edge.redirect_address, picked.port, target);
+fn redirect_to(location: String, kind: Kind, method: &Method, target: &str) -> Answer {
     // The guard lets visible ASCII pass and nothing else, so this is always a header's value; if it
     // ever were not, the client is refused rather than sent elsewhere.
     let Ok(location) = HeaderValue::try_from(location) else {
@@ -164,7 +164,7 @@ fn redirect_to(picked: &Picked, method: &Method, target: &str) -> Answer {
     };
     let reads = matches!(*method, Method::GET | Method::HEAD);
     let status = if reads { StatusCode::FOUND } else { StatusCode::TEMPORARY_REDIRECT };
-    let mut answer = bare(status, Kind::Redirect);
+    let mut answer = bare(status, kind);
     answer.headers.insert(LOCATION, location);
     if let Some(playlist) = target::playlist_type(target).filter(|_| reads) {
         answer.headers.insert(CONTENT_TYPE, HeaderValue::from_static(playlist));

@@ -3,6 +3,7 @@
 
 mod check;
 mod rtmp_app;
+mod selection;
 mod settings;
 
 use std::time::Duration;
@@ -10,7 +11,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tidegate_control::registry::Patience;
 
-pub use self::{check::networks, settings::SETTINGS};
+pub use self::{
+    check::networks,
+    selection::{RuleConfig, SelectionConfig, ZoneConfig},
+    settings::SETTINGS,
+};
 
 /// The prefix of the environment twins.
 pub const ENVIRONMENT: &str = "TIDEGATE_REDIRECTOR";
@@ -79,14 +84,6 @@ pub struct RtmpApp {
     pub redirect_port: u16,
     pub redirect_on_connect: bool,
     pub reconnect_request: bool,
-}
-
-/// `[selection]`
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[allow(missing_docs)]
-pub struct SelectionConfig {
-    pub policy: String,
 }
 
 /// `[liveness]`
@@ -198,12 +195,6 @@ impl Default for RtmpApp {
             redirect_on_connect: true,
             reconnect_request: false,
         }
-    }
-}
-
-impl Default for SelectionConfig {
-    fn default() -> Self {
-        Self { policy: "least".into() }
     }
 }
 

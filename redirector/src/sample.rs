@@ -57,5 +57,11 @@ pub(crate) fn fleet(edges: Vec<EdgeView>) -> FleetView {
         .filter(|(_, edge)| edge.eligible)
         .map(|(place, _)| place)
         .collect();
-    FleetView { edges: edges.into_iter().map(Arc::new).collect(), eligible, ..FleetView::default() }
+    let by_id = edges.iter().enumerate().map(|(place, edge)| (edge.id, place)).collect();
+    FleetView {
+        by_id: Arc::new(by_id),
+        edges: edges.into_iter().map(Arc::new).collect(),
+        eligible,
+        ..FleetView::default()
+    }
 }

@@ -16,6 +16,7 @@ use tidegate_control::{
     admin,
     clock::Clock,
     fleet::{Fleet, Running},
+    selection::Selection,
     store::{self, OnCorrupt},
 };
 use tidegate_proto::key::SendKey;
@@ -31,7 +32,7 @@ use self::{
         redirector_name, rtmp_limits,
     },
     open_files::Room,
-    reload::{Checked, KeysFile, Reloads},
+    reload::{Checked, GeoIpFile, KeysFile, Reloads},
 };
 pub use crate::tasks::Ended;
 use crate::{
@@ -69,6 +70,7 @@ pub struct Server {
     client_limits: FrontLimits,
     keys_file: KeysFile,
     tls: Option<Arc<Tls>>,
+    geoip_file: Option<GeoIpFile>,
     clock: Clock,
     fleet: Fleet,
     writer: Running,
@@ -92,7 +94,7 @@ impl Server {
 
     /// Opens the store and binds every listener, heartbeats before clients.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
-        let Checked { ring, rules, tls, notes } = Checked::read(&config)?;
+        let Checked { ring, rules, selection, geoip_file, tls, notes } = Checked::read(&config)?;
         for note in notes {
             tracing::warn!("{note}");
         }
@@ -105,7 +107,8 @@ impl Server {
         let ops_front = Front::bind(&[config.ops_address().map_err(bad)?]).map_err(failed)?;
 
         let (fleet, writer, gate) =
-            open_fleet(&config, clock, Gate::new(ring, rules, Entropy::random())).await?;
+            open_fleet(&config, selection, clock, Gate::new(ring, rules, Entropy::random()))
+                .await?;
         readiness.set_store_open(true);
         readiness.set_snapshot_loaded(true);
 
@@ -145,6 +148,7 @@ impl Server {
             client_limits: client_limits(&config, room),
             keys_file,
             tls,
+            geoip_file,
             clock,
             fleet,
             writer,
@@ -193,6 +197,7 @@ impl Server {
             keys_file: self.keys_file,
             gate: commands,
             tls: self.tls.clone(),
+            geoip_file: self.geoip_file,
             admin: self.admin.reload(),
         };
         let reloading = tokio::spawn(reloading.obey(reloads));
@@ -258,6 +263,7 @@ async fn raised(mut flag: watch::Receiver<bool>) {
 
 async fn open_fleet(
     config: &Config,
+    selection: Selection,
     clock: Clock,
     mut gate: Gate,
 ) -> Result<(Fleet, Running, Gate), StartError> {
@@ -271,7 +277,7 @@ async fn open_fleet(
     gate.resume(&opened.memory.beats, clock.now());
     let (fleet, writer) = Fleet::start(
         config.patience(),
-        config.selection(),
+        selection,
         &opened.memory,
         opened.store,
         clock,

@@ -2,14 +2,21 @@
 
 #[path = "http/bodies.rs"]
 mod bodies;
+#[path = "http/choice.rs"]
+mod choice;
 #[path = "../src/sample.rs"]
 mod sample;
 mod site;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use site::{Reply, Site};
-use tidegate_control::{clock::Clock, publish::Published, snapshot::FleetView};
+use tidegate_control::{
+    clock::Clock,
+    publish::{Published, Snapshot},
+    selection::Selection,
+    snapshot::FleetView,
+};
 use tidegate_redirector::{
     answer::Rules,
     clients::{Clients, RtmpLimits, http},
@@ -21,8 +28,13 @@ const EDGE: &str = "edge-1.example.com";
 const METHODS: &str = "GET, HEAD, OPTIONS, POST, PATCH, DELETE";
 
 fn start(fleet: FleetView, rules: Rules) -> Site {
+    start_with(Selection::default(), fleet, rules)
+}
+
+fn start_with(selection: Selection, fleet: FleetView, rules: Rules) -> Site {
+    let snapshot = Snapshot::of(Arc::new(fleet), Arc::new(selection), Duration::ZERO);
     let clients = Clients::new(
-        Arc::new(Published::showing(Arc::new(fleet))),
+        Arc::new(Published::holding(snapshot)),
         Arc::new(rules),
         Clock::start(),
         RtmpLimits::default(),

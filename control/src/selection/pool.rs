@@ -16,7 +16,7 @@ const COLD_MEAN_MIN: f64 = 0.3;
 /// Edges by their place in the fleet, in the order in which they are to be tried.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tiers {
-    /// Eligible, measured, and heard lately.
+    /// Eligible, measured, heard lately, and not spoken against by clients.
     pub(super) members: Vec<u32>,
     /// Late, then unmeasured, then those that stand in: measured, then unmeasured.
     pub(super) reserves: [Vec<u32>; RESERVES],
@@ -28,7 +28,8 @@ const RESERVES: usize = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Standing {
     Measured,
-    /// It says what the edge carries, but should have been followed by another one.
+    /// It says what the edge carries, but should have been followed by another one, or clients say
+    /// that the edge has failed them since.
     Late,
     /// It does not say what the edge carries.
     Unmeasured,

@@ -1,10 +1,10 @@
 //! What the operator can set about the choice of an edge. docs/selection.md has the same table.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tidegate_proto::edge::Labels;
 
-use super::{Policy, Zones};
+use super::{Evidence, Policy, Zones};
 
 /// How edges are chosen. Each field names its range; whoever reads a configuration checks it.
 #[derive(Debug, Clone)]
@@ -50,8 +50,8 @@ pub struct Selection {
     /// No edge above this predicted load is chosen where an overflow target can serve instead.
     /// 0.01 to 10.
     pub overflow_at: f64,
-    /// Whether clients' word that an edge has failed them (`tg_failed`) counts against the edge.
-    pub failure_evidence: bool,
+    /// Clients' word that an edge has failed them (`tg_failed`), where it counts against the edge.
+    pub failure_evidence: Option<Arc<Evidence>>,
 }
 
 /// What edges must carry for paths that begin with a prefix.
@@ -100,7 +100,7 @@ impl Default for Selection {
             zone_spill: 0.8,
             zones: Zones::default(),
             overflow_at: 1.0,
-            failure_evidence: false,
+            failure_evidence: None,
         }
     }
 }

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use rand::Rng;
 use tidegate_control::{
     clock::Now,
-    pick::{NoEdge, Picked, pick},
+    pick::{NoEdge, Picked, Wanted, pick},
     publish::Snapshot,
 };
 use tidegate_proto::edge::Scheme;
@@ -47,6 +47,15 @@ pub enum ConnectAnswer {
         /// The same for people, without what their programs would misread.
         description: String,
     },
+    /// To go to another place, because no edge can serve.
+    Overflow {
+        /// The application's URL there.
+        url: String,
+        /// The same for people.
+        description: String,
+        /// Whether the client is accepted and asked to reconnect, and not rejected.
+        reconnects: bool,
+    },
     /// No edge can be had.
     NoEdge(NoEdge),
     /// The client is never redirected.
@@ -73,6 +82,7 @@ impl ConnectAnswer {
     pub fn kind(&self) -> ConnectKind {
         match self {
             Self::Redirect { .. } => ConnectKind::Redirect,
+            Self::Overflow { .. } => ConnectKind::Overflow,
             Self::NoEdge(reason) => ConnectKind::NoEdge(*reason),
             Self::Ignored => ConnectKind::Ignored,
             Self::UnknownApp => ConnectKind::UnknownApp,
@@ -89,7 +99,8 @@ impl ConnectAnswer {
     #[must_use]
     pub fn description(&self) -> Option<String> {
         let text = match self {
-            Self::Redirect { description, .. } => description,
+            Self::Redirect { description, .. }
+            | Self::Overflow { description, reconnects: false, .. } => description,
             Self::NoEdge(reason) => {
                 return Some(format!("no edge available: {}", no_edge_text(*reason)));
             }
@@ -101,7 +112,9 @@ impl ConnectAnswer {
                  segments and dot segments"
             }
             Self::LoopGuard => "too many redirects of this application for this address; wait",
-            Self::Accept | Self::Reconnect(_) | Self::Splice(_) => return None,
+            Self::Accept | Self::Reconnect(_) | Self::Overflow { .. } | Self::Splice(_) => {
+                return None;
+            }
         };
         Some(text.to_owned())
     }
@@ -128,9 +141,16 @@ pub fn host_for_call(
     now: Now,
     random: &mut impl Rng,
 ) -> (ConnectKind, String) {
-    match pick(snapshot, &rules.wanted(None, port, client), now.monotonic, random) {
+    // The host is for a URL of RTMP, so another place must speak that.
+    let speaks = Some(Scheme::Rtmp);
+    let has_overflow = rules.overflow.serves(speaks);
+    let wanted = Wanted { has_overflow, ..rules.wanted(None, port, client) };
+    match pick(snapshot, &wanted, now.monotonic, random) {
         Ok(picked) => (ConnectKind::Host, picked.edge.redirect_address.to_string()),
-        Err(reason) => (ConnectKind::NoEdge(reason), "unknown".to_owned()),
+        Err(reason) => match rules.overflow.draw(speaks, random) {
+            Some(place) => (ConnectKind::Overflow, place.host().to_string()),
+            None => (ConnectKind::NoEdge(reason), "unknown".to_owned()),
+        },
     }
 }
 

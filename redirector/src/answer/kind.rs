@@ -9,6 +9,8 @@ use crate::figures::Label;
 pub enum Kind {
     /// A 302 or 307 to an edge.
     Redirect,
+    /// Any answer that leads to another place because no edge can serve.
+    Overflow,
     /// `redirect=HOST`.
     Host,
     /// An edge and its alternates as JSON.
@@ -30,6 +32,7 @@ pub enum Kind {
 impl Label for Kind {
     const ALL: &'static [Self] = &[
         Self::Redirect,
+        Self::Overflow,
         Self::Host,
         Self::Json,
         Self::ServerInfo,
@@ -48,6 +51,7 @@ impl Label for Kind {
     fn as_str(self) -> &'static str {
         match self {
             Self::Redirect => "redirect",
+            Self::Overflow => "overflow",
             Self::Host => "host",
             Self::Json => "json",
             Self::ServerInfo => "server_info",

@@ -1,18 +1,21 @@
 //! `/loadbalancer`: the answers that name an edge instead of redirecting to it.
 
-use std::time::Duration;
-
 use ::http::StatusCode;
 use rand::Rng;
 use serde::Serialize;
 use tidegate_control::{
     clock::Now,
-    pick::{NoEdge, Picked, alternates, pick},
-    publish::Snapshot,
+    pick::{NoEdge, Picked, alternates},
     snapshot::FleetView,
 };
 
-use super::{Answer, Kind, Question, Rules, no_edge, origin, text};
+use super::{
+    Answer, Kind, Question, Rules,
+    lead::{Asking, Lead},
+    no_edge, origin,
+    overflow::Target,
+    text,
+};
 use crate::server_info;
 
 /// How many further edges the JSON answer names at most.
@@ -43,16 +46,10 @@ impl Form {
 
 /// `redirect=HOST`: the bare host and nothing behind it, since clients put it into URLs of their
 /// own. They read `unknown` as no edge, so this is never a 503.
-pub(super) fn host(
-    question: &Question<'_>,
-    rules: &Rules,
-    snapshot: &Snapshot,
-    now: Duration,
-    random: &mut impl Rng,
-) -> Answer {
-    let wanted = rules.wanted(None, question.port, question.client);
-    let (kind, host) = match pick(snapshot, &wanted, now, random) {
-        Ok(picked) => (Kind::Host, picked.edge.redirect_address.to_string()),
+pub(super) fn host(asking: &Asking<'_>, random: &mut impl Rng) -> Answer {
+    let (kind, host) = match asking.lead(&asking.wanted(None, ""), random) {
+        Ok(Lead::Edge(picked)) => (Kind::Host, picked.edge.redirect_address.to_string()),
+        Ok(Lead::Overflow(place)) => (Kind::Overflow, place.host().to_string()),
         Err(reason) => (Kind::NoEdge(reason), "unknown".to_owned()),
     };
     text(StatusCode::OK, kind, "text/plain", format!("redirect={host}"))
@@ -60,7 +57,8 @@ pub(super) fn host(
 
 #[derive(Serialize)]
 struct Named<'a> {
-    edge: &'a str,
+    /// `null`: another place, which is no edge.
+    edge: Option<&'a str>,
     host: String,
     /// The edge's origin, `null` where no edge serves the client's scheme. It has no path: the
     /// client asked for an edge, not for a stream, and appends its own.
@@ -70,38 +68,41 @@ struct Named<'a> {
 
 /// The edge with its origin and those of further edges for when it fails. Where none serves the
 /// client's scheme any edge is named, without a URL.
-pub(super) fn json(
-    question: &Question<'_>,
-    rules: &Rules,
-    snapshot: &Snapshot,
-    now: Duration,
-    random: &mut impl Rng,
-) -> Answer {
-    let wanted = rules.wanted(Some(question.scheme), question.port, question.client);
-    let picked = pick(snapshot, &wanted, now, random);
-    // Each alternate is checked for a drain as it is ranked; the snapshot's guard covers the rest.
-    let named = picked.map(|picked| {
-        let others = alternates(snapshot, &wanted, now, &picked, ALTERNATES_MAX);
-        name(&picked, Some(origin_of(&picked)), others.iter().map(origin_of).collect())
-    });
-    let named = match named {
-        Err(NoEdge::NoEndpoint) => {
-            pick(snapshot, &rules.wanted(None, question.port, question.client), now, random)
-                .map(|picked| name(&picked, None, Vec::new()))
+pub(super) fn json(asking: &Asking<'_>, random: &mut impl Rng) -> Answer {
+    let wanted = asking.wanted(Some(asking.question.scheme), "");
+    match asking.lead(&wanted, random) {
+        Ok(Lead::Edge(picked)) => {
+            // Each alternate is checked for a drain as it is ranked; the snapshot's guard covers
+            // the rest.
+            let now = asking.now.monotonic;
+            let others = alternates(asking.snapshot, &wanted, now, &picked, ALTERNATES_MAX);
+            let alternates = others.iter().map(origin_of).collect();
+            named_edge(&picked, Some(origin_of(&picked)), alternates)
         }
-        other => other,
-    };
-    match named {
-        Ok(body) => text(StatusCode::OK, Kind::Json, "application/json", body),
+        Ok(Lead::Overflow(place)) => named_place(place, Some(place.origin())),
+        Err(NoEdge::NoEndpoint) => match asking.lead(&asking.wanted(None, ""), random) {
+            Ok(Lead::Edge(picked)) => named_edge(&picked, None, Vec::new()),
+            Ok(Lead::Overflow(place)) => named_place(place, None),
+            Err(reason) => no_edge(reason),
+        },
         Err(reason) => no_edge(reason),
     }
 }
 
-fn name(picked: &Picked, url: Option<String>, alternates: Vec<String>) -> String {
+fn named_edge(picked: &Picked, url: Option<String>, alternates: Vec<String>) -> Answer {
     let edge = &picked.edge;
     let host = edge.redirect_address.to_string();
-    let named = Named { edge: edge.name.as_str(), host, url, alternates };
-    serde_json::to_string(&named).unwrap_or_default()
+    named(Kind::Json, &Named { edge: Some(edge.name.as_str()), host, url, alternates })
+}
+
+fn named_place(place: &Target, url: Option<String>) -> Answer {
+    let host = place.host().to_string();
+    named(Kind::Overflow, &Named { edge: None, host, url, alternates: Vec::new() })
+}
+
+fn named(kind: Kind, named: &Named<'_>) -> Answer {
+    let body = serde_json::to_string(named).unwrap_or_default();
+    text(StatusCode::OK, kind, "application/json", body)
 }
 
 /// Every edge as Wowza's load balancer shows them.

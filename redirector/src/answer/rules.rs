@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use tidegate_control::pick::Wanted;
 use tidegate_proto::edge::Scheme;
 
-use super::{apps::Apps, scheme::is_rtmp};
+use super::{apps::Apps, overflow::Overflow, scheme::is_rtmp};
 
 /// The rules every answer follows.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +28,8 @@ pub struct Rules {
     pub own: HashSet<(IpAddr, u16)>,
     /// What RTMP clients may connect to.
     pub apps: Apps,
+    /// Where clients go when no edge can serve them.
+    pub overflow: Overflow,
 }
 
 impl Rules {
@@ -39,6 +41,7 @@ impl Rules {
         Wanted {
             port_override: self.redirect_port,
             client: Some(client),
+            has_overflow: self.overflow.serves(scheme),
             ..Wanted::new(scheme, port, &self.own)
         }
     }

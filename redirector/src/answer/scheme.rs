@@ -21,6 +21,15 @@ pub(super) fn of_client(said: Option<Scheme>, carrier: Scheme) -> Scheme {
     }
 }
 
+/// The scheme that carries the same with encryption.
+pub(super) fn encrypted(scheme: Scheme) -> Scheme {
+    match scheme {
+        Scheme::Http | Scheme::Https => Scheme::Https,
+        Scheme::Rtmp | Scheme::Rtmps => Scheme::Rtmps,
+        Scheme::Rtmpt | Scheme::Rtmpts => Scheme::Rtmpts,
+    }
+}
+
 fn is_encrypted(scheme: Scheme) -> bool {
     matches!(scheme, Scheme::Https | Scheme::Rtmps | Scheme::Rtmpts)
 }

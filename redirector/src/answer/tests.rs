@@ -1,9 +1,12 @@
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::Value;
-use tidegate_control::snapshot::{EdgeView, FleetView};
+use tidegate_control::{
+    selection::Selection,
+    snapshot::{EdgeView, FleetView},
+};
 
 use super::*;
 use crate::{
@@ -13,26 +16,35 @@ use crate::{
 
 const NOW: Now = Now { monotonic: Duration::from_secs(10), unix_ms: 1_700_000_000_000 };
 
+const QUESTION: Question<'static> = Question {
+    method: &Method::GET,
+    target: "/",
+    json: false,
+    client: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+    scheme: Scheme::Http,
+    port: 1935,
+};
+
 /// A GET of `target` from a client that reached port 1935.
 fn ask(target: &str, rules: &Rules, fleet: &FleetView) -> Answer {
     ask_with(&Method::GET, target, rules, fleet)
 }
 
 fn ask_with(method: &Method, target: &str, rules: &Rules, fleet: &FleetView) -> Answer {
-    let question = Question {
-        method,
-        target,
-        json: false,
-        client: IpAddr::from([192, 0, 2, 1]),
-        scheme: Scheme::Http,
-        port: 1935,
-    };
+    let question = Question { method, target, ..QUESTION };
     answer(&question, rules, &snapshot(fleet), NOW, &mut StdRng::seed_from_u64(1))
 }
 
 /// What a pick holds of a fleet that is all there is to know.
 pub(in crate::answer) fn snapshot(fleet: &FleetView) -> Snapshot {
     Snapshot::of(Arc::new(fleet.clone()), Arc::default(), Duration::ZERO)
+}
+
+/// A GET of `target` where picks follow `selection`.
+fn ask_by(selection: Selection, target: &str, rules: &Rules, fleet: &FleetView) -> Answer {
+    let snapshot = Snapshot::of(Arc::new(fleet.clone()), Arc::new(selection), Duration::ZERO);
+    let question = Question { target, ..QUESTION };
+    answer(&question, rules, &snapshot, NOW, &mut StdRng::seed_from_u64(1))
 }
 
 fn header<'a>(answer: &'a Answer, name: &str) -> &'a str {
@@ -284,6 +296,9 @@ fn ignored_clients_are_never_sent_anywhere() {
     }
     assert_eq!(ask("/loadbalancer?serverInfoXML", &rules, &one("")).kind, Kind::ServerInfo);
 }
+
+mod elsewhere;
+mod failed;
 
 proptest! {
     #[test]

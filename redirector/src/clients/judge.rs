@@ -43,7 +43,13 @@ impl<'a> Client<'a> {
             return ConnectAnswer::LoopGuard;
         }
         let answer = self.clients.lead(route, &[]);
-        if matches!(answer, ConnectAnswer::Redirect { .. } | ConnectAnswer::Reconnect(_)) {
+        let leads_away = matches!(
+            answer,
+            ConnectAnswer::Redirect { .. }
+                | ConnectAnswer::Reconnect(_)
+                | ConnectAnswer::Overflow { .. }
+        );
+        if leads_away {
             loop_guard.charge(self.address, route.application(), now);
         }
         answer
@@ -70,6 +76,12 @@ impl<'a> Client<'a> {
         let description = answer.description().unwrap_or_default();
         match answer {
             ConnectAnswer::Redirect { url, .. } => {
+                Verdict::Reject { redirect: Some(url), description }
+            }
+            ConnectAnswer::Overflow { url, reconnects, .. } => {
+                if reconnects {
+                    return Verdict::Accept { reconnect: Some(url) };
+                }
                 Verdict::Reject { redirect: Some(url), description }
             }
             ConnectAnswer::Accept => Verdict::Accept { reconnect: None },

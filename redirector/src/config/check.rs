@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
-use tidegate_control::{registry::Patience, selection::Selection};
+use tidegate_control::registry::Patience;
 use tidegate_proto::{
     edge::{Invalid, Scheme},
     settings::SettingsError,
@@ -23,10 +23,8 @@ impl Config {
         networks("client.trusted_proxies", &self.client.trusted_proxies)?;
         self.check_figures()?;
         self.rtmp_apps()?;
-        if self.selection.policy != "least" {
-            let known = "the policy this release has is least";
-            return Err(refused("selection.policy", &self.selection.policy, known));
-        }
+        self.selection()?;
+        self.overflow()?;
         if self.client.tls_cert.is_empty() != self.client.tls_key.is_empty() {
             let said = "client.tls_cert and client.tls_key belong together; set both or neither";
             return Err(SettingsError::Refused(said.into()));
@@ -40,13 +38,6 @@ impl Config {
 
     fn check_figures(&self) -> Result<(), SettingsError> {
         let liveness = &self.liveness;
-        let within = |key: &str, value: f64, least: f64, most: f64| {
-            if (least..=most).contains(&value) {
-                Ok(())
-            } else {
-                Err(refused(key, &value.to_string(), &format!("it is from {least} to {most}")))
-            }
-        };
         let forget_secs = liveness.forget_after.as_secs_f64();
         within("liveness.forget_after (in seconds)", forget_secs, 60.0, 1e9)?;
         within("heartbeat.edges_max", self.heartbeat.edges_max.into(), 1.0, 1e7)?;
@@ -109,15 +100,6 @@ impl Config {
         scheme("client.redirect_scheme", &self.client.redirect_scheme)
     }
 
-    /// How edges are chosen.
-    #[must_use]
-    pub fn selection(&self) -> Selection {
-        Selection {
-            policy: self.selection.policy.parse().unwrap_or_default(),
-            ..Selection::default()
-        }
-    }
-
     /// How silence is judged.
     #[must_use]
     pub fn patience(&self) -> Patience {
@@ -141,6 +123,14 @@ pub fn networks(key: &str, texts: &[String]) -> Result<Vec<IpNet>, SettingsError
         text.parse().ok().or_else(bare).ok_or_else(|| refused(key, text, hint))
     };
     texts.iter().map(parse).collect()
+}
+
+/// Whether a figure is in its range; what is no number never is.
+pub(super) fn within(key: &str, value: f64, least: f64, most: f64) -> Result<(), SettingsError> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(refused(key, &value.to_string(), &format!("it is from {least} to {most}")))
 }
 
 pub(super) fn scheme(key: &str, text: &str) -> Result<Option<Scheme>, SettingsError> {

@@ -43,7 +43,72 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting { path: "client.tls_cert", help: "Certificate chain for clients (PEM); empty: no TLS" },
     Setting { path: "client.tls_key", help: "Key of client.tls_cert (PEM); a secret file" },
-    Setting { path: "selection.policy", help: "How an edge is chosen: least" },
+    Setting {
+        path: "selection.policy",
+        help: "How an edge is chosen: fill, sticky, least, wowza, report, p2c or random",
+    },
+    Setting {
+        path: "selection.redirectors",
+        help: "How many redirectors share the clients; 0: what agents report",
+    },
+    Setting {
+        path: "selection.landing_delay",
+        help: "From a redirect until its edge counts the viewer",
+    },
+    Setting {
+        path: "selection.window",
+        help: "Share of an edge's capacity handed out before a report confirms it",
+    },
+    Setting {
+        path: "selection.slow_start_reports",
+        help: "Reports in which a new session grows to that window; 0: at once",
+    },
+    Setting {
+        path: "selection.late_intervals",
+        help: "Intervals without a report until others are taken first",
+    },
+    Setting { path: "selection.late_intervals_sticky", help: "The same under sticky" },
+    Setting {
+        path: "selection.late_share_max",
+        help: "If a larger share of the edges is late, it is forgiven",
+    },
+    Setting {
+        path: "selection.sticky_slack",
+        help: "sticky stays on a stream's edges up to this much above the mean",
+    },
+    Setting {
+        path: "selection.sticky_floor",
+        help: "Or while they carry less than this share of their capacity",
+    },
+    Setting {
+        path: "selection.stream_share_max",
+        help: "The most of one stream's viewers that one edge gets; 1: no limit",
+    },
+    Setting {
+        path: "selection.stream_share_from",
+        help: "Viewers from which a stream is limited so",
+    },
+    Setting { path: "selection.zone_label", help: "The label that names an edge's zone" },
+    Setting {
+        path: "selection.zone_spill",
+        help: "Mean load of a zone's edges above which its clients go to the next zone",
+    },
+    Setting {
+        path: "selection.geoip_file",
+        help: "File that says where addresses are (.mmdb); empty: none",
+    },
+    Setting {
+        path: "selection.overflow",
+        help: "URLs of other places, for when no edge can serve, such as https://cdn.example.com",
+    },
+    Setting {
+        path: "selection.overflow_at",
+        help: "Load of edges from which on clients go there instead",
+    },
+    Setting {
+        path: "selection.failure_evidence",
+        help: "Whether clients that name an edge in tg_failed speak against it",
+    },
     Setting { path: "liveness.suspect_intervals", help: "Intervals of silence until SUSPECT" },
     Setting { path: "liveness.down_intervals", help: "Intervals of silence until DOWN" },
     Setting { path: "liveness.forget_after", help: "Silence until a DOWN edge is forgotten" },

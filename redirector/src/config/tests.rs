@@ -5,7 +5,7 @@ use tidegate_proto::{edge::Scheme, settings};
 use super::*;
 use crate::answer::apps::{App, Mode};
 
-fn parsed(text: &str) -> Result<Config, String> {
+pub(super) fn parsed(text: &str) -> Result<Config, String> {
     let table = settings::parse_file::<Config>(text).map_err(|error| error.to_string())?;
     let config: Config = table.try_into().map_err(|e: toml::de::Error| e.to_string())?;
     config.check().map_err(|error| error.to_string())?;
@@ -141,15 +141,21 @@ fn the_example_file_is_every_key_with_its_default() {
 }
 
 #[test]
-fn the_example_of_an_application_is_every_key_with_its_default() {
+fn the_examples_of_tables_that_repeat_are_every_key_with_its_default() {
     let is_key = |line: &str| {
         let key = line.split(" = ").next().unwrap_or_default();
         line.starts_with("[[") || (key != line && !key.contains(' '))
     };
     let lines = EXAMPLE.lines().filter_map(|line| line.strip_prefix("# "));
     let shown: Vec<_> = lines.filter(|line| is_key(line)).collect();
-    let config = parsed(&shown.join("\n")).expect("the application is valid");
+    let config: Config =
+        toml::from_str(&shown.join("\n")).expect("the tables are of the right kind");
     assert_eq!(config.client.rtmp_app, [RtmpApp::default()]);
-    let every = toml::Table::try_from(RtmpApp::default()).expect("a table");
-    assert_eq!(shown.len(), every.len() + 1, "{shown:?}");
+    assert_eq!(config.selection.rule, [RuleConfig::default()]);
+    assert_eq!(config.selection.zone, [ZoneConfig::default()]);
+    let keys = |table: Result<toml::Table, _>| 1 + table.expect("a table").len();
+    let every = keys(toml::Table::try_from(RtmpApp::default()))
+        + keys(toml::Table::try_from(RuleConfig::default()))
+        + keys(toml::Table::try_from(ZoneConfig::default()));
+    assert_eq!(shown.len(), every, "{shown:?}");
 }

@@ -1,9 +1,12 @@
 //! The table. docs/metrics.md says what to do when a figure moves; a test keeps the two alike.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use tidegate_control::{
-    selection::{Balance, Policy},
+    selection::{Balance, Evidence, Policy, Vote},
     snapshot::{AdminState, Mode},
 };
 
@@ -245,6 +248,25 @@ pub const METRICS: &[Metric] = &[
         read: |from, reading| reading.count(from.fleet.view().fallback.len() as u64),
     },
     Metric {
+        name: "tidegate_failure_votes_total",
+        kind: Counter,
+        label: "outcome",
+        help: "Clients' votes against edges that have failed them, by what became of them.",
+        read: |from, reading| match evidence(from) {
+            Some(evidence) => reading.counts(evidence.figures()),
+            None => reading.counts(Vote::ALL.into_iter().map(|vote| (vote.as_str(), 0))),
+        },
+    },
+    Metric {
+        name: "tidegate_edges_voted_out",
+        kind: Gauge,
+        label: "",
+        help: "Edges that wait for their next report because clients voted against them.",
+        read: |from, reading| {
+            reading.count(evidence(from).map_or(0, |evidence| evidence.edges_out()));
+        },
+    },
+    Metric {
         name: "tidegate_viewers",
         kind: Gauge,
         label: "",
@@ -411,6 +433,11 @@ fn balance(from: &Sources) -> Balance {
 
 fn get(counter: &AtomicU64) -> u64 {
     counter.load(Relaxed)
+}
+
+/// Clients' word on edges, where it counts.
+fn evidence(from: &Sources) -> Option<Arc<Evidence>> {
+    from.clients.published.load().table.selection().failure_evidence.clone()
 }
 
 fn by_admin_state(from: &Sources, reading: &mut Reading<'_>) {

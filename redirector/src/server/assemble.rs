@@ -1,6 +1,10 @@
 //! From the configuration to what each part of the server is given.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    collections::HashSet,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use ipnet::IpNet;
 use tidegate_control::{admin, fleet::Fleet, json::to_json, message::edge_message_at};
@@ -8,7 +12,7 @@ use tidegate_proto::admin::ListEdgesResponse;
 
 use super::{StartError, bad, open_files::Room};
 use crate::{
-    answer::{Rules as AnswerRules, apps::Apps},
+    answer::{Rules as AnswerRules, apps::Apps, overflow::Overflow},
     clients::{Clients, RtmpLimits, http, rtmp},
     config::{self, Config},
     front::{Limits as FrontLimits, Services, Tls},
@@ -88,15 +92,33 @@ pub(super) fn answer_rules(
         Vec::new()
     });
     let client = &config.client;
+    let own = own::own_addresses(bound, &interfaces);
     Ok(AnswerRules {
+        overflow: overflow(config, &own)?,
         redirect_scheme: config.redirect_scheme().map_err(bad)?,
         redirect_port: (client.redirect_port != 0).then_some(client.redirect_port),
         server_info_xml: client.server_info_xml,
         ignore_clients: networks("client.ignore_clients", &client.ignore_clients)?,
         trusted_proxies: networks("client.trusted_proxies", &client.trusted_proxies)?,
-        own: own::own_addresses(bound, &interfaces),
+        own,
         apps: Apps::new(config.rtmp_apps().map_err(bad)?),
     })
+}
+
+/// Where clients go when no edge can serve, which is never `own`.
+pub(super) fn overflow(
+    config: &Config,
+    own: &HashSet<(IpAddr, u16)>,
+) -> Result<Overflow, StartError> {
+    let overflow = config.overflow().map_err(bad)?;
+    match overflow.leading_back(own) {
+        None => Ok(overflow),
+        Some(place) => Err(StartError::Configuration(format!(
+            "selection.overflow: {:?} will not do: this redirector listens there itself; name \
+             another place",
+            place.origin()
+        ))),
+    }
 }
 
 fn networks(key: &str, texts: &[String]) -> Result<Vec<IpNet>, StartError> {

@@ -1,8 +1,15 @@
 //! The files the configuration names: read once at the start, and again on SIGHUP.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
-use tidegate_control::admin;
+use tidegate_control::{
+    admin,
+    selection::{GeoIp, Selection},
+};
 use tidegate_proto::{
     key::{KeyRing, SendKey, without_comment},
     secret_file::{self, SecretFileError},
@@ -11,13 +18,14 @@ use tokio::{signal::unix::Signal, sync::mpsc};
 
 use super::{
     StartError,
-    assemble::{admin_settings, gate_rules},
+    assemble::{admin_settings, gate_rules, overflow},
     bad,
 };
 use crate::{
     config::{Config, networks},
     front::Tls,
     gate::Rules as GateRules,
+    own::own_addresses,
     telemetry,
 };
 
@@ -59,10 +67,52 @@ impl KeysFile {
     }
 }
 
+/// The file that says where addresses are.
+#[derive(Debug, Clone)]
+pub(super) struct GeoIpFile {
+    path: PathBuf,
+    known: Arc<GeoIp>,
+}
+
+impl GeoIpFile {
+    /// Reads it; `None`: none is configured.
+    fn open(config: &Config) -> Result<Option<Self>, String> {
+        if config.selection.geoip_file.is_empty() {
+            return Ok(None);
+        }
+        let path = PathBuf::from(&config.selection.geoip_file);
+        let known = GeoIp::parse(read_bytes(&path)?).map_err(|error| geoip_fault(&path, error))?;
+        Ok(Some(Self { path, known: Arc::new(known) }))
+    }
+
+    /// Reads it again.
+    pub(super) fn reload(&self) -> Result<(), String> {
+        let bytes = read_bytes(&self.path)?;
+        self.known.replace(bytes).map_err(|error| geoip_fault(&self.path, error))
+    }
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
+    let is_file = fs::metadata(path).map(|metadata| metadata.is_file());
+    match is_file {
+        Ok(true) => fs::read(path).map_err(|error| geoip_fault(path, error)),
+        Ok(false) => Err(geoip_fault(path, "it is no file")),
+        Err(error) => Err(geoip_fault(path, error)),
+    }
+}
+
+fn geoip_fault(path: &Path, error: impl std::fmt::Display) -> String {
+    let shown = path.display();
+    format!("selection.geoip_file: {shown}: {error}; name a .mmdb file, or leave the key out")
+}
+
 /// What the configuration and its files come to. Read once, since text keys take long to stretch.
 pub(super) struct Checked {
     pub(super) ring: KeyRing,
     pub(super) rules: GateRules,
+    /// How edges are chosen, its zones with the file to look in.
+    pub(super) selection: Selection,
+    pub(super) geoip_file: Option<GeoIpFile>,
     /// The clients' certificate, if there is one.
     pub(super) tls: Option<Arc<Tls>>,
     /// What could be better.
@@ -77,6 +127,12 @@ impl Checked {
         let tls = Tls::load(&client.tls_cert, &client.tls_key).map_err(bad)?;
         admin::check(&admin_settings(config)?).map_err(StartError::Configuration)?;
         telemetry::check(&config.telemetry.log, &config.telemetry.otlp_endpoint).map_err(bad)?;
+        let mut selection = config.selection().map_err(bad)?;
+        let geoip_file = GeoIpFile::open(config).map_err(StartError::Configuration)?;
+        if let Some(file) = &geoip_file {
+            selection.zones.look_in(Arc::clone(&file.known));
+        }
+        overflow(config, &own_addresses(&config.client_addresses().map_err(bad)?, &[]))?;
         let mut notes = Vec::new();
         if ring.is_weak() {
             notes.push("a text key can be guessed from one captured datagram; replace it".into());
@@ -88,7 +144,7 @@ impl Checked {
                     .into(),
             );
         }
-        Ok(Self { ring, rules, tls, notes })
+        Ok(Self { ring, rules, selection, geoip_file, tls, notes })
     }
 }
 
@@ -103,6 +159,7 @@ pub(super) struct Reloads {
     /// Where new keys go.
     pub(super) gate: mpsc::Sender<KeyRing>,
     pub(super) tls: Option<Arc<Tls>>,
+    pub(super) geoip_file: Option<GeoIpFile>,
     pub(super) admin: admin::Reload,
 }
 
@@ -113,6 +170,12 @@ impl Reloads {
             self.reload_keys().await;
             if let Some(tls) = &self.tls {
                 say("the clients' certificate", tls.reload());
+            }
+            if let Some(file) = self.geoip_file.clone() {
+                // It can be large.
+                let reload = tokio::task::spawn_blocking(move || file.reload());
+                let outcome = reload.await.unwrap_or_else(|error| Err(error.to_string()));
+                say("the places of addresses", outcome);
             }
             say("tokens and certificates of the admin API", self.admin.reload());
         }

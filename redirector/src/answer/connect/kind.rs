@@ -9,6 +9,8 @@ use crate::figures::Label;
 pub enum ConnectKind {
     /// A rejection that names an edge.
     Redirect,
+    /// Any answer that leads to another place because no edge can serve.
+    Overflow,
     /// A request to reconnect to an edge.
     Reconnect,
     /// A connection spliced to an edge.
@@ -34,6 +36,7 @@ pub enum ConnectKind {
 impl Label for ConnectKind {
     const ALL: &'static [Self] = &[
         Self::Redirect,
+        Self::Overflow,
         Self::Reconnect,
         Self::Splice,
         Self::Accepted,
@@ -54,6 +57,7 @@ impl Label for ConnectKind {
     fn as_str(self) -> &'static str {
         match self {
             Self::Redirect => "rtmp_redirect",
+            Self::Overflow => "overflow",
             Self::Reconnect => "rtmp_reconnect",
             Self::Splice => "splice",
             Self::Accepted => "accepted",

@@ -17,7 +17,9 @@ use super::{
 use crate::answer::{
     Rules,
     apps::{App, Mode},
-    location, origin,
+    lead::{Lead, lead},
+    origin,
+    overflow::Target,
     scheme::{self, is_rtmp},
 };
 
@@ -120,24 +122,43 @@ impl Route<'_> {
         now: Now,
         random: &mut impl Rng,
     ) -> ConnectAnswer {
+        // What is spliced is carried by us, so it stays within the fleet.
+        let is_led = self.manner != Manner::Splice;
         let wanted = Wanted {
             port_override: self.app.redirect_port.or(rules.redirect_port),
             tried,
             path: &self.path,
             client: Some(self.client),
+            has_overflow: is_led && rules.overflow.serves(Some(self.scheme)),
             ..Wanted::new(Some(self.scheme), self.port, &rules.own)
         };
-        match pick(snapshot, &wanted, now.monotonic, random) {
-            Ok(picked) => self.lead_to(picked),
+        let led = if is_led {
+            lead(&wanted, rules, snapshot, now, random)
+        } else {
+            pick(snapshot, &wanted, now.monotonic, random).map(Lead::Edge)
+        };
+        match led {
+            Ok(Lead::Edge(picked)) => self.lead_to(picked),
+            Ok(Lead::Overflow(place)) => self.overflow_to(place),
             Err(reason) => ConnectAnswer::NoEdge(reason),
         }
     }
 
+    fn overflow_to(&self, place: &Target) -> ConnectAnswer {
+        let origin = place.origin();
+        ConnectAnswer::Overflow {
+            url: origin.clone() + &self.target(),
+            description: self.description(&origin),
+            reconnects: self.manner == Manner::Reconnect,
+        }
+    }
+
     fn lead_to(&self, picked: Picked) -> ConnectAnswer {
-        let url = self.url(&picked);
+        let origin = origin(picked.scheme, &picked.edge.redirect_address, picked.port);
+        let url = origin.clone() + &self.target();
         match self.manner {
             Manner::Redirect => {
-                ConnectAnswer::Redirect { url, description: self.description(&picked) }
+                ConnectAnswer::Redirect { url, description: self.description(&origin) }
             }
             Manner::Reconnect => ConnectAnswer::Reconnect(url),
             Manner::Splice => {
@@ -148,14 +169,12 @@ impl Route<'_> {
         }
     }
 
-    fn url(&self, picked: &Picked) -> String {
-        let target = with_query(format!("/{}", self.path), self.query.as_deref());
-        location(picked.scheme, &picked.edge.redirect_address, picked.port, &target)
+    fn target(&self) -> String {
+        with_query(format!("/{}", self.path), self.query.as_deref())
     }
 
     /// The URL without its query, which may hold a secret.
-    fn description(&self, picked: &Picked) -> String {
-        let origin = origin(picked.scheme, &picked.edge.redirect_address, picked.port);
+    fn description(&self, origin: &str) -> String {
         let path = self.path.to_ascii_lowercase();
         if MISREAD.iter().any(|words| path.contains(words)) {
             return format!("redirect to {origin}");

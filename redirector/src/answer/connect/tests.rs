@@ -10,6 +10,7 @@ use super::*;
 use crate::{
     answer::{
         apps::{App, Apps, Mode},
+        overflow::Overflow,
         tests::snapshot,
     },
     figures::Label,
@@ -361,4 +362,52 @@ proptest! {
         prop_assert_eq!(url_for(&question(&app, &tc_url), &rules), expected.clone());
         prop_assert_eq!(url_for(&question("", &tc_url), &rules), expected);
     }
+}
+
+fn overflow(targets: &str) -> Overflow {
+    let parse = |text: &str| text.parse().expect("a target");
+    Overflow::new(targets.split_whitespace().map(parse).collect())
+}
+
+#[test]
+fn without_an_edge_the_client_is_told_another_place() {
+    let rules = Rules {
+        overflow: overflow("https://cdn.example.com rtmp://backup.example.com"),
+        ..with(App { reconnect_request: true, ..App::named("*") })
+    };
+    let empty = FleetView::default();
+    let answer = ask(&question("live?tok=1", "rtmp://lb/live?tok=1"), &rules, &empty);
+    assert_eq!(answer.kind(), ConnectKind::Overflow);
+    let said = answer.description().expect("it is a rejection");
+    assert_eq!(said, "redirect to rtmp://backup.example.com:1935/live");
+    let ConnectAnswer::Overflow { url, reconnects: false, .. } = answer else {
+        panic!("no rejection but {answer:?}");
+    };
+    assert_eq!(url, "rtmp://backup.example.com:1935/live?tok=1");
+    let again = ConnectQuestion { reconnects: true, ..question("live", "rtmp://lb/live") };
+    let answer = ask(&again, &rules, &empty);
+    assert!(matches!(answer, ConnectAnswer::Overflow { reconnects: true, .. }), "{answer:?}");
+    let tunnelled = ConnectQuestion { scheme: Scheme::Rtmpt, ..question("live", "") };
+    let answer = ask(&tunnelled, &rules, &empty);
+    assert_eq!(answer.kind(), ConnectKind::NoEdge(NoEdge::EmptyFleet), "there is none for rtmpt");
+    let encrypted = ConnectQuestion { scheme: Scheme::Rtmps, ..question("live", "") };
+    let answer = ask(&encrypted, &rules, &empty);
+    assert_eq!(answer.kind(), ConnectKind::NoEdge(NoEdge::EmptyFleet), "never to plain");
+    let random = &mut StdRng::seed_from_u64(1);
+    let called = host_for_call(&rules, &snapshot(&empty), CLIENT, 1935, NOW, random);
+    assert_eq!(called, (ConnectKind::Overflow, "backup.example.com".to_owned()));
+    let rules = Rules { overflow: overflow("https://cdn.example.com"), ..Rules::default() };
+    let called = host_for_call(&rules, &snapshot(&empty), CLIENT, 1935, NOW, random);
+    assert_eq!(called, (ConnectKind::NoEdge(NoEdge::EmptyFleet), "unknown".to_owned()));
+    assert_eq!(ask(&question("live", ""), &rules, &one("")).kind(), ConnectKind::Redirect);
+}
+
+#[test]
+fn a_splice_stays_within_the_fleet() {
+    let rules = Rules {
+        overflow: overflow("rtmp://backup.example.com"),
+        ..with(App { mode: Mode::Splice, ..App::named("*") })
+    };
+    let answer = ask(&question("live", "rtmp://lb/live"), &rules, &FleetView::default());
+    assert_eq!(answer.kind(), ConnectKind::NoEdge(NoEdge::EmptyFleet));
 }
