@@ -72,6 +72,11 @@ impl<'a> Search<'a> {
         }
     }
 
+    /// Whether an order stands against the edge at a place.
+    pub(super) fn is_drained(&self, place: u32) -> bool {
+        self.fleet.edges.get(place as usize).is_none_or(|edge| edge.cell.is_drained())
+    }
+
     /// The edge at a place, if this client may be sent there now. Every edge goes through here
     /// after it was drawn, however it was found; a drain relies on that.
     pub(super) fn chosen(&self, place: u32) -> Option<Candidate<'a>> {

@@ -69,7 +69,7 @@ fn best_host<'a>(search: &Search<'a>, pool: &Pool, stream: StreamHash, start: us
         if found.count >= HOSTS_MAX {
             break;
         }
-        if pool.has(place) && search.table.cell(place).is_some_and(|cell| !cell.is_drained()) {
+        if pool.has(place) && !search.is_drained(place) {
             found.consider(search, place);
         }
     }

@@ -26,6 +26,8 @@ pub(super) struct Standing {
     pub(super) is_host: bool,
     /// Whether it is offered to anybody, be it to stand in.
     pub(super) is_offered: bool,
+    /// Whether clients said that it has failed them.
+    pub(super) is_voted_out: bool,
     /// Whether a pick looks at a pool that has it.
     pub(super) is_asked: bool,
     /// Where it is in the pool of all zones; `None`: nowhere.
@@ -56,6 +58,12 @@ impl Chances {
         for &place in search.fleet.eligible.iter().chain(&search.fleet.fallback) {
             if let Some(standing) = chances.by_place.get_mut(place) {
                 standing.is_offered = true;
+            }
+        }
+        let evidence = search.table.selection().failure_evidence.as_ref();
+        for place in evidence.map(|evidence| evidence.out(search.fleet)).unwrap_or_default() {
+            if let Some(standing) = chances.by_place.get_mut(place) {
+                standing.is_voted_out = true;
             }
         }
         if let Some(all) = search.table.pools(search.wanted).last() {
@@ -118,12 +126,18 @@ impl Chances {
 
 /// The edges that a pick finds in a pool, with their chances; they add up to 1 unless there are none.
 fn found(search: &Search<'_>, pool: &Pool) -> Vec<Chance> {
-    let (mut found, missed) = match search.stream {
+    let (mut found, left) = match search.stream {
         Some(stream) if search.table.selection().policy == Policy::Sticky => {
             sticky(search, pool, stream)
         }
-        _ => tried(search, pool),
+        _ => (Vec::new(), 1.0),
     };
+    let mut missed = 0.0;
+    if left > 0.0 {
+        let (tried, all_missed) = tried(search, pool);
+        found.extend(tried.into_iter().map(|one| Chance { chance: one.chance * left, ..one }));
+        missed = all_missed * left;
+    }
     let best = least(search, pool.members());
     if missed > 0.0 {
         let beyond = search.beyond_shares();
@@ -203,9 +217,8 @@ fn drawn(search: &Search<'_>, pool: &Pool) -> Vec<(u32, f64)> {
         }
         (Draw::Front(_), _) => {
             let is_out = |place: &u32| {
-                let cell = search.table.cell(*place);
                 let is_fresh = search.table.is_fresh(*place, search.age_ms);
-                cell.is_none_or(|cell| cell.is_drained()) || !is_fresh
+                search.is_drained(*place) || search.table.is_barred(*place) || !is_fresh
             };
             let in_service: Vec<_> =
                 members.iter().copied().filter(|place| !is_out(place)).collect();

@@ -95,6 +95,7 @@ fn by_rank(search: &Search<'_>, standing: Standing, place: u32, edge: &EdgeView)
         return ExplainReason::OtherZone;
     }
     match (standing.tier, edge.liveness) {
+        (Some(Tier::Late), _) if standing.is_voted_out => ExplainReason::Failed,
         (Some(Tier::Late), _) => ExplainReason::Late,
         (Some(Tier::Unmeasured), _) => ExplainReason::Unmeasured,
         (Some(Tier::StandIn), Liveness::New) => ExplainReason::New,

@@ -16,7 +16,7 @@ use super::*;
 use crate::{
     admin::sample,
     pick::pick,
-    selection::{Policy, Rule, Selection},
+    selection::{Evidence, Policy, Rule, Selection, Zone, Zones},
     snapshot::{EdgeView, FleetView, Liveness, Reason},
 };
 
@@ -188,6 +188,37 @@ fn each_reason_of_streams_is_given() {
     let found = pair([carrier(1, 100), edge(2, 300)], limited.clone(), asks);
     assert_eq!(found, [SpreadLimit, Candidate]);
     assert_eq!(pair([carrier(1, 100), edge(2, 300)], limited, |_| {}), [Candidate, AboveLevel]);
+}
+
+#[test]
+fn an_edge_of_another_zone_is_explained_by_that() {
+    use ExplainReason::{Candidate, OtherZone};
+    let zone = Zone {
+        name: "north".into(),
+        networks: vec!["192.0.2.0/24".parse().expect("a network")],
+        ..Zone::default()
+    };
+    let zones = Zones::new(&[zone]).expect("sound zones");
+    let by = Selection { zones, ..least() };
+    let near = EdgeView {
+        labels: Labels::from([("zone".to_owned(), "north".to_owned())]),
+        ..edge(2, 300)
+    };
+    let client = |text: &str| text.parse().ok();
+    let from = |text: &str| {
+        pair([edge(1, 0), near.clone()], by.clone(), |wanted| wanted.client = client(text))
+    };
+    assert_eq!(from("192.0.2.7"), [OtherZone, Candidate]);
+    assert_eq!(from("198.51.100.7")[0], Candidate);
+}
+
+#[test]
+fn an_edge_that_clients_voted_out_is_explained_by_that() {
+    use ExplainReason::{Candidate, Failed};
+    let by = Selection { failure_evidence: Some(Arc::new(Evidence::default())), ..least() };
+    let failing = edge(1, 0);
+    failing.cell.vote_out(NOW);
+    assert_eq!(pair([failing, edge(2, 300)], by, |_| {}), [Failed, Candidate]);
 }
 
 #[test]
