@@ -48,6 +48,7 @@ fn edge(place: usize, capacity: u32, viewers: u32) -> EdgeView {
         labels: Labels::from([("zone".into(), "eu".into())]),
         capacity: Capacity { viewers: Some(capacity), bandwidth_bps: None },
         weight: 1.0,
+        weighting: None,
         admin_state: AdminState::Active,
         liveness: Liveness::Up,
         reason: None,
