@@ -19,6 +19,7 @@ pub(crate) fn edge(name: &str, host: &str, endpoints: &str) -> EdgeView {
         capacity: Capacity::default(),
         weight: 1.0,
         weighting: None,
+        streams: None,
         admin_state: AdminState::Active,
         liveness: Liveness::Up,
         reason: None,

@@ -33,8 +33,9 @@ pub struct Entrance {
     pub redirect_scheme: Option<Scheme>,
     /// Where the redirector itself listens for clients.
     pub own: HashSet<(IpAddr, u16)>,
-    /// Whether another place can serve when all edges are full.
-    pub has_overflow: bool,
+    /// The schemes for which another place can serve when all edges are full; `None`: where only a
+    /// host is asked for.
+    pub overflow_for: Vec<Option<Scheme>>,
 }
 
 /// A request whose arguments are within bounds.
@@ -102,7 +103,7 @@ impl Question {
             port_override: entrance.redirect_port,
             path: &self.path,
             client: self.client,
-            has_overflow: entrance.has_overflow,
+            has_overflow: entrance.overflow_for.contains(&scheme),
             ..Wanted::new(scheme, entrance.port, &entrance.own)
         }
     }

@@ -57,8 +57,7 @@ impl<'a> Search<'a> {
 
     /// Counts the redirect to what was found.
     pub(super) fn hand_out(&self, found: &Candidate<'_>) {
-        found.edge.cell.hand_out();
-        self.table.note_use();
+        self.table.hand_out(found.place);
         if let (Some(affinity), Some(stream)) = (&self.table.affinity, self.stream) {
             affinity.note(stream, found.place, self.now);
         }
@@ -71,6 +70,11 @@ impl<'a> Search<'a> {
             }
             _ => false,
         }
+    }
+
+    /// Whether an order stands against the edge at a place.
+    pub(super) fn is_drained(&self, place: u32) -> bool {
+        self.fleet.edges.get(place as usize).is_none_or(|edge| edge.cell.is_drained())
     }
 
     /// The edge at a place, if this client may be sent there now. Every edge goes through here

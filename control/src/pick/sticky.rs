@@ -10,27 +10,27 @@ use crate::selection::Pool;
 /// The best of at most so many hosts is taken, out of at most so many looked at.
 const HOSTS_MAX: usize = 16;
 const LOOKED_AT_MAX: usize = 64;
-/// Edges tried as a new host, before the least loaded one is taken.
+/// Edges tried as a new host, before one is drawn as for a stream that is not known. Looking for the
+/// least loaded of all instead would take too long for every client of a crowd that fills a large
+/// fleet.
 const TRIES_MAX: u32 = 400;
 /// Edges this close above the mean may become hosts too, so that an even fleet has some.
 const HEADROOM_MIN: f32 = 0.005;
 
-/// A host of the client's stream, or a new one. `None`: the stream is not known, or nobody of the
-/// pool can be chosen.
+/// A host of the client's stream, or a new one. `None`: the stream is not known, or no edge of the
+/// pool is below the mean and has an open window.
 pub(super) fn draw<'a>(
     search: &Search<'a>,
     pool: &Pool,
     random: &mut impl Rng,
 ) -> Option<Candidate<'a>> {
     let stream = search.stream?;
-    let hosts = best_host(search, pool, stream, random);
-    let stays = hosts.best.filter(|host| has_room(search, pool, host.place));
-    let spreads = hosts.count >= 2 && random.random::<f32>() < pool.spread_chance();
+    // Hosts are in the order of places, so that looking begins anywhere.
+    let start = random.random_range(0..starts(search, stream));
+    let (stays, count) = host(search, pool, stream, start);
+    let spreads = count >= 2 && random.random::<f32>() < pool.spread_chance();
     let taken = if spreads { None } else { stays };
-    taken
-        .and_then(|host| search.chosen(host.place))
-        .or_else(|| open(search, pool, stream))
-        .or_else(|| search.least(pool.members(), random))
+    taken.and_then(|host| search.chosen(host.place)).or_else(|| open(search, pool, stream))
 }
 
 /// What was found among the hosts of a stream.
@@ -42,24 +42,34 @@ struct Found<'a> {
     key: u64,
 }
 
-fn best_host<'a>(
+/// How many beginnings a look at the hosts of a stream has.
+pub(super) fn starts(search: &Search<'_>, stream: StreamHash) -> usize {
+    let hosts = search.table.affinity.as_ref().map(|affinity| affinity.hosts(stream).len());
+    hosts.unwrap_or(0).max(1)
+}
+
+/// The best host that takes one more, seen from a start, and how many hosts were seen.
+pub(super) fn host<'a>(
     search: &Search<'a>,
     pool: &Pool,
     stream: StreamHash,
-    random: &mut impl Rng,
-) -> Found<'a> {
+    start: usize,
+) -> (Option<Candidate<'a>>, usize) {
+    let hosts = best_host(search, pool, stream, start);
+    (hosts.best.filter(|host| has_room(search, pool, host.place)), hosts.count)
+}
+
+fn best_host<'a>(search: &Search<'a>, pool: &Pool, stream: StreamHash, start: usize) -> Found<'a> {
     let mut found = Found { key: u64::MAX, ..Found::default() };
     let Some(affinity) = &search.table.affinity else { return found };
     let reported = affinity.hosts(stream);
-    // Hosts are in the order of places, so that looking begins anywhere.
-    let start = random.random_range(0..reported.len().max(1));
     let (before, after) = reported.split_at(start.min(reported.len()));
     let reported = after.iter().chain(before).map(|host| host.place).take(LOOKED_AT_MAX);
     for place in affinity.openings(stream, search.now).chain(reported) {
         if found.count >= HOSTS_MAX {
             break;
         }
-        if pool.has(place) && search.table.cell(place).is_some_and(|cell| !cell.is_drained()) {
+        if pool.has(place) && !search.is_drained(place) {
             found.consider(search, place);
         }
     }
@@ -89,7 +99,11 @@ fn has_room(search: &Search<'_>, pool: &Pool, place: u32) -> bool {
 /// A new host: the first on the stream's way along the ring that is accepted, the more readily the
 /// lower it is below the mean. The way and what is accepted depend on the stream and on loads alone,
 /// so redirectors open the same host.
-fn open<'a>(search: &Search<'a>, pool: &Pool, stream: StreamHash) -> Option<Candidate<'a>> {
+pub(super) fn open<'a>(
+    search: &Search<'a>,
+    pool: &Pool,
+    stream: StreamHash,
+) -> Option<Candidate<'a>> {
     let affinity = search.table.affinity.as_ref()?;
     let top = pool.mean() + HEADROOM_MIN;
     (0..TRIES_MAX).find_map(|turn| {

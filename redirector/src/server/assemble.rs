@@ -8,7 +8,7 @@ use std::{
 
 use ipnet::IpNet;
 use tidegate_control::{admin, fleet::Fleet, json::to_json, message::edge_message_at};
-use tidegate_proto::admin::ListEdgesResponse;
+use tidegate_proto::{admin::ListEdgesResponse, edge::Scheme};
 
 use super::{StartError, bad, open_files::Room};
 use crate::{
@@ -38,12 +38,13 @@ pub(super) fn client_limits(config: &Config, room: Room) -> FrontLimits {
 
 /// Where clients come in, for the admin API's explanations.
 pub(super) fn entrance(rules: &AnswerRules, bound: &[SocketAddr]) -> admin::Entrance {
+    let schemes = std::iter::once(None).chain(Scheme::ALL.into_iter().map(Some));
     admin::Entrance {
         port: bound.first().map_or(0, SocketAddr::port),
         redirect_port: rules.redirect_port,
         redirect_scheme: rules.redirect_scheme,
         own: rules.own.clone(),
-        has_overflow: false,
+        overflow_for: schemes.filter(|scheme| rules.overflow.serves(*scheme)).collect(),
     }
 }
 

@@ -13,6 +13,8 @@ pub(crate) const UNKNOWN: &str = "-";
 const COLUMNS: [&str; 10] = [
     "NAME", "STATE", "LIVENESS", "VIEWERS", "CAPACITY", "OUT", "LOAD", "PENDING", "LAST", "REASON",
 ];
+/// Where weights stand, behind loads.
+const WEIGHT_AT: usize = 7;
 /// A column grows with its cells up to this, so that one long name does not push out the rest.
 const WIDTH_MAX: usize = 48;
 
@@ -78,14 +80,18 @@ impl Table {
 /// `now` is in seconds since 1970.
 pub(crate) fn edges(edges: &[Edge], wide: bool, now: i64) -> String {
     let weighted = edges.iter().any(|edge| weight(edge).is_some());
-    let also = |name: &'static str, wanted: bool| wanted.then_some(name);
-    let first =
-        COLUMNS[..1].iter().copied().chain(also("UUID", wide)).chain(also("WEIGHT", weighted));
-    let mut table = Table::new(&first.chain(COLUMNS[1..].iter().copied()).collect::<Vec<_>>());
+    let mut columns = COLUMNS.to_vec();
+    if weighted {
+        columns.insert(WEIGHT_AT, "WEIGHT");
+    }
+    if wide {
+        columns.insert(1, "UUID");
+    }
+    let mut table = Table::new(&columns);
     for edge in edges {
         let mut cells = row(edge, now);
         if weighted {
-            cells.insert(1, edge.weight.to_string());
+            cells.insert(WEIGHT_AT, edge.weight.to_string());
         }
         if wide {
             cells.insert(1, plain(&edge.edge_id));
@@ -238,10 +244,10 @@ mod tests {
         let half = Edge { name: "edge-1".into(), weight: 0.5, ..Edge::default() };
         let text = edges(&[Edge { edge_id: "some-uuid".into(), ..half }, usual], true, 0);
         let lines: Vec<Vec<_>> =
-            text.lines().map(|l| l.split_whitespace().take(3).collect()).collect();
-        assert_eq!(lines[0], ["NAME", "UUID", "WEIGHT"]);
-        assert_eq!(lines[1], ["edge-1", "some-uuid", "0.5"]);
-        assert_eq!(lines[2][..2], ["edge-2", "1"]);
+            text.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!((&lines[0][..2], lines[0][8]), (&["NAME", "UUID"][..], "WEIGHT"));
+        assert_eq!((&lines[1][..2], lines[1][8]), (&["edge-1", "some-uuid"][..], "0.5"));
+        assert_eq!(lines[2].iter().filter(|cell| **cell == "1").count(), 1);
     }
 
     #[test]

@@ -1,7 +1,12 @@
 //! The chance of every edge: what a pick does with one draw, done with all that could be drawn.
 
-use super::super::{DRAWS, Search};
+use tidegate_proto::stream::StreamHash;
+
+use super::super::{DRAWS, Search, sticky};
 use crate::selection::{Draw, Policy, Pool};
+
+/// So many beginnings of a look at a stream's hosts are followed.
+const STARTS_MAX: usize = 1_024;
 
 /// The chances of a fleet's edges.
 #[derive(Debug)]
@@ -17,8 +22,12 @@ pub(super) struct Chances {
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Standing {
     pub(super) chance: f64,
+    /// Whether it has the chance for carrying the stream.
+    pub(super) is_host: bool,
     /// Whether it is offered to anybody, be it to stand in.
     pub(super) is_offered: bool,
+    /// Whether clients said that it has failed them.
+    pub(super) is_voted_out: bool,
     /// Whether a pick looks at a pool that has it.
     pub(super) is_asked: bool,
     /// Where it is in the pool of all zones; `None`: nowhere.
@@ -34,6 +43,13 @@ pub(super) enum Tier {
     StandIn,
 }
 
+/// One edge that may be found, and how likely it is.
+struct Chance {
+    place: u32,
+    chance: f64,
+    is_host: bool,
+}
+
 impl Chances {
     /// Goes through the pools as a pick does. What is passed over in one goes on to the next.
     pub(super) fn of(search: &Search<'_>) -> Self {
@@ -42,6 +58,12 @@ impl Chances {
         for &place in search.fleet.eligible.iter().chain(&search.fleet.fallback) {
             if let Some(standing) = chances.by_place.get_mut(place) {
                 standing.is_offered = true;
+            }
+        }
+        let evidence = search.table.selection().failure_evidence.as_ref();
+        for place in evidence.map(|evidence| evidence.out(search.fleet)).unwrap_or_default() {
+            if let Some(standing) = chances.by_place.get_mut(place) {
+                standing.is_voted_out = true;
             }
         }
         if let Some(all) = search.table.pools(search.wanted).last() {
@@ -55,13 +77,16 @@ impl Chances {
             if found.is_empty() {
                 continue;
             }
-            for (place, chance) in found {
+            for Chance { place, chance, is_host } in found {
                 if search.is_full(place) {
                     passed += chance;
                     chances.is_full = true;
                 } else {
                     chances.nobody = false;
-                    chances.change(&[place], |standing| standing.chance += chance * left);
+                    chances.change(&[place], |standing| {
+                        standing.chance += chance * left;
+                        standing.is_host |= is_host;
+                    });
                 }
             }
             left *= passed;
@@ -100,20 +125,25 @@ impl Chances {
 }
 
 /// The edges that a pick finds in a pool, with their chances; they add up to 1 unless there are none.
-fn found(search: &Search<'_>, pool: &Pool) -> Vec<(u32, f64)> {
-    let drawn = drawn(search, pool);
-    let mut found: Vec<_> =
-        drawn.iter().copied().filter(|(place, _)| search.chosen(*place).is_some()).collect();
-    let usable: f64 = found.iter().map(|(_, chance)| chance).sum();
-    let is_sure = !found.is_empty() && found.len() == drawn.len();
-    let misses = if is_sure { 0.0 } else { (1.0 - usable).clamp(0.0, 1.0) };
-    let tries: f64 = (0..DRAWS).map(|tries| misses.powi(tries as i32)).sum();
-    found.iter_mut().for_each(|(_, chance)| *chance *= tries);
+fn found(search: &Search<'_>, pool: &Pool) -> Vec<Chance> {
+    let (mut found, left) = match search.stream {
+        Some(stream) if search.table.selection().policy == Policy::Sticky => {
+            sticky(search, pool, stream)
+        }
+        _ => (Vec::new(), 1.0),
+    };
+    let mut missed = 0.0;
+    if left > 0.0 {
+        let (tried, all_missed) = tried(search, pool);
+        found.extend(tried.into_iter().map(|one| Chance { chance: one.chance * left, ..one }));
+        missed = all_missed * left;
+    }
     let best = least(search, pool.members());
-    if !is_sure {
-        let missed = misses.powi(DRAWS as i32);
+    if missed > 0.0 {
+        let beyond = search.beyond_shares();
+        let lists = std::iter::once(pool.members()).chain(pool.reserves());
         let rest = std::iter::once(best.clone())
-            .chain(pool.reserves().map(|places| least(search, places)))
+            .chain(lists.map(|places| least(&beyond, places)))
             .find(|best| !best.is_empty());
         found.extend(shared(&rest.unwrap_or_default(), missed));
     }
@@ -122,9 +152,57 @@ fn found(search: &Search<'_>, pool: &Pool) -> Vec<(u32, f64)> {
     }
     // What is full gives way to the least of all.
     let (full, mut rest): (Vec<_>, Vec<_>) =
-        found.into_iter().partition(|(place, _)| search.is_full(*place));
-    rest.extend(shared(&best, full.iter().map(|(_, chance)| chance).sum()));
+        found.into_iter().partition(|found| search.is_full(found.place));
+    rest.extend(shared(&best, full.iter().map(|found| found.chance).sum()));
     rest
+}
+
+/// What is found by drawing so often as a pick does, and the chance that nothing is.
+fn tried(search: &Search<'_>, pool: &Pool) -> (Vec<Chance>, f64) {
+    let drawn = drawn(search, pool);
+    let count = drawn.len();
+    let mut found: Vec<_> =
+        drawn.into_iter().filter(|(place, _)| search.chosen(*place).is_some()).collect();
+    let usable: f64 = found.iter().map(|(_, chance)| chance).sum();
+    let is_sure = !found.is_empty() && found.len() == count;
+    let misses = if is_sure { 0.0 } else { (1.0 - usable).clamp(0.0, 1.0) };
+    let tries: f64 = (0..DRAWS).map(|tries| misses.powi(tries as i32)).sum();
+    found.iter_mut().for_each(|(_, chance)| *chance *= tries);
+    let found = found.into_iter().map(|(place, chance)| Chance { place, chance, is_host: false });
+    (found.collect(), misses.powi(DRAWS as i32))
+}
+
+/// What the hosts of a stream and new ones get, and the chance that there is none.
+fn sticky(search: &Search<'_>, pool: &Pool, stream: StreamHash) -> (Vec<Chance>, f64) {
+    let starts = sticky::starts(search, stream);
+    // Of very many beginnings some stand for all.
+    let step = starts.div_ceil(STARTS_MAX);
+    let each = 1.0 / starts.div_ceil(step) as f64;
+    let (mut found, mut opens) = (Vec::new(), 0.0);
+    for start in (0..starts).step_by(step) {
+        let (host, count) = sticky::host(search, pool, stream, start);
+        let spreads =
+            if count >= 2 { f64::from(pool.spread_chance()).clamp(0.0, 1.0) } else { 0.0 };
+        match host {
+            Some(host) => {
+                let chance = each * (1.0 - spreads);
+                found.push(Chance { place: host.place, chance, is_host: true });
+                opens += each * spreads;
+            }
+            None => opens += each,
+        }
+    }
+    found.retain(|found| found.chance > 0.0);
+    if opens <= 0.0 {
+        return (found, 0.0);
+    }
+    match sticky::open(search, pool, stream) {
+        Some(new) => {
+            found.push(Chance { place: new.place, chance: opens, is_host: false });
+            (found, 0.0)
+        }
+        None => (found, opens),
+    }
 }
 
 /// The chance of each place at one draw.
@@ -139,13 +217,13 @@ fn drawn(search: &Search<'_>, pool: &Pool) -> Vec<(u32, f64)> {
         }
         (Draw::Front(_), _) => {
             let is_out = |place: &u32| {
-                let cell = search.table.cell(*place);
                 let is_fresh = search.table.is_fresh(*place, search.age_ms);
-                cell.is_none_or(|cell| cell.is_drained()) || !is_fresh
+                search.is_drained(*place) || search.table.is_barred(*place) || !is_fresh
             };
             let in_service: Vec<_> =
                 members.iter().copied().filter(|place| !is_out(place)).collect();
-            shared(&lowest(search, in_service.into_iter()), 1.0).collect()
+            let best = lowest(search, in_service.into_iter());
+            shared(&best, 1.0).map(|found| (found.place, found.chance)).collect()
         }
     }
 }
@@ -203,7 +281,8 @@ fn lowest(search: &Search<'_>, places: impl Iterator<Item = u32>) -> Vec<u32> {
     best
 }
 
-fn shared(places: &[u32], chance: f64) -> impl Iterator<Item = (u32, f64)> {
-    let each = if chance > 0.0 { chance / places.len().max(1) as f64 } else { 0.0 };
-    places.iter().map(move |place| (*place, each)).filter(|(_, chance)| *chance > 0.0)
+fn shared(places: &[u32], chance: f64) -> impl Iterator<Item = Chance> {
+    let chance = if chance > 0.0 { chance / places.len().max(1) as f64 } else { 0.0 };
+    let each = move |place: &u32| Chance { place: *place, chance, is_host: false };
+    places.iter().map(each).filter(|found| found.chance > 0.0)
 }

@@ -22,6 +22,7 @@ pub(super) fn reason(search: &Search<'_>, chances: &Chances, place: u32) -> Expl
     }
     let standing = chances.of_place(place);
     match standing.tier {
+        Some(_) if standing.chance > 0.0 && standing.is_host => return ExplainReason::Host,
         Some(Tier::Member) if standing.chance > 0.0 => return ExplainReason::Candidate,
         Some(_) if standing.chance > 0.0 => return ExplainReason::Fallback,
         _ => {}
@@ -83,6 +84,10 @@ pub(super) fn label_wanting<'a>(
 
 /// Why others are preferred to an edge that could serve.
 fn by_rank(search: &Search<'_>, standing: Standing, place: u32, edge: &EdgeView) -> ExplainReason {
+    if search.chosen(place).is_none() {
+        // Everything else that a pick checks was asked before.
+        return ExplainReason::SpreadLimit;
+    }
     if search.is_full(place) {
         return ExplainReason::Overloaded;
     }
@@ -90,6 +95,7 @@ fn by_rank(search: &Search<'_>, standing: Standing, place: u32, edge: &EdgeView)
         return ExplainReason::OtherZone;
     }
     match (standing.tier, edge.liveness) {
+        (Some(Tier::Late), _) if standing.is_voted_out => ExplainReason::Failed,
         (Some(Tier::Late), _) => ExplainReason::Late,
         (Some(Tier::Unmeasured), _) => ExplainReason::Unmeasured,
         (Some(Tier::StandIn), Liveness::New) => ExplainReason::New,

@@ -9,13 +9,14 @@ use rand::{SeedableRng, rngs::SmallRng};
 use tidegate_proto::{
     edge::{Capacity, Endpoint, Labels, Scheme},
     heartbeat::Load,
+    stream::Streams,
 };
 
 use super::*;
 use crate::{
     admin::sample,
     pick::pick,
-    selection::{Policy, Rule, Selection},
+    selection::{Evidence, Policy, Rule, Selection, Zone, Zones},
     snapshot::{EdgeView, FleetView, Liveness, Reason},
 };
 
@@ -170,6 +171,56 @@ fn each_reason_of_demand_is_given() {
     assert!(explanation.stream.is_some());
 }
 
+/// An edge that reports viewers of one stream.
+fn carrier(n: u8, viewers: u32) -> EdgeView {
+    let streams = Some(Arc::new(Streams::of_names([("live/cam", viewers)])));
+    EdgeView { streams, ..edge(n, viewers) }
+}
+
+#[test]
+fn each_reason_of_streams_is_given() {
+    use ExplainReason::{AboveLevel, Candidate, Host, SpreadLimit};
+    let asks = |wanted: &mut Wanted<'_>| wanted.path = "/live/cam/playlist.m3u8";
+    let sticky = Selection { policy: Policy::Sticky, ..Selection::default() };
+    let found = pair([carrier(1, 100), edge(2, 90)], sticky, asks);
+    assert_eq!(found, [Host, AboveLevel]);
+    let limited = Selection { stream_share_max: 0.5, stream_share_from: 10, ..least() };
+    let found = pair([carrier(1, 100), edge(2, 300)], limited.clone(), asks);
+    assert_eq!(found, [SpreadLimit, Candidate]);
+    assert_eq!(pair([carrier(1, 100), edge(2, 300)], limited, |_| {}), [Candidate, AboveLevel]);
+}
+
+#[test]
+fn an_edge_of_another_zone_is_explained_by_that() {
+    use ExplainReason::{Candidate, OtherZone};
+    let zone = Zone {
+        name: "north".into(),
+        networks: vec!["192.0.2.0/24".parse().expect("a network")],
+        ..Zone::default()
+    };
+    let zones = Zones::new(&[zone]).expect("sound zones");
+    let by = Selection { zones, ..least() };
+    let near = EdgeView {
+        labels: Labels::from([("zone".to_owned(), "north".to_owned())]),
+        ..edge(2, 300)
+    };
+    let client = |text: &str| text.parse().ok();
+    let from = |text: &str| {
+        pair([edge(1, 0), near.clone()], by.clone(), |wanted| wanted.client = client(text))
+    };
+    assert_eq!(from("192.0.2.7"), [OtherZone, Candidate]);
+    assert_eq!(from("198.51.100.7")[0], Candidate);
+}
+
+#[test]
+fn an_edge_that_clients_voted_out_is_explained_by_that() {
+    use ExplainReason::{Candidate, Failed};
+    let by = Selection { failure_evidence: Some(Arc::new(Evidence::default())), ..least() };
+    let failing = edge(1, 0);
+    failing.cell.vote_out(NOW);
+    assert_eq!(pair([failing, edge(2, 300)], by, |_| {}), [Failed, Candidate]);
+}
+
 #[test]
 fn that_nobody_is_chosen_is_explained_as_a_pick_would() {
     let own = HashSet::new();
@@ -212,6 +263,7 @@ prop_compose! {
         state in 0u8..10,
         tier in prop::sample::select(vec!["", "a", "b"]),
         handed in 0u16..300,
+        carried in prop::option::of(1u32..500),
     ) -> EdgeView {
             let mut edge = EdgeView { weight, session_reports: reports, ..edge(0, 0) };
             edge.load.viewers = viewers;
@@ -224,6 +276,8 @@ prop_compose! {
             if !tier.is_empty() {
                 edge.labels = Labels::from([("tier".to_owned(), tier.to_owned())]);
             }
+            let streams = carried.map(|count| Streams::of_names([("live/cam", count)]));
+            edge.streams = streams.map(Arc::new);
             match state {
                 0 => edge.eligible = false,
                 1 => (edge.eligible, edge.liveness) = (false, Liveness::New),
@@ -253,10 +307,14 @@ proptest! {
         path in prop::sample::select(vec!["", "/live/cam", "/vip/cam"]),
         (has_overflow, seed, later) in (any::<bool>(), any::<u64>(), 0u64..4),
         tried in prop::collection::vec(1u8..12, 0..3),
+        stream_share_max in prop::sample::select(vec![1.0, 0.4]),
     ) {
         let labels = Labels::from([("tier".to_owned(), "a".to_owned())]);
         let rules = vec![Rule { path: "/vip/".into(), labels }];
-        let by = Selection { policy, rules, overflow_at: 0.7, ..Selection::default() };
+        let (overflow_at, stream_share_from) = (0.7, 5);
+        let by = Selection {
+            policy, rules, overflow_at, stream_share_max, stream_share_from, ..Selection::default()
+        };
         let snapshot = snapshot(edges, by);
         let own = HashSet::from([(std::net::IpAddr::from([10, 0, 0, 3]), 80)]);
         let tried: Vec<_> = tried.into_iter().map(|n| tidegate_proto::edge::EdgeId([n; 16])).collect();
