@@ -25,9 +25,9 @@ use tidegate_control::{
 use tidegate_proto::edge::Scheme;
 
 const SIZES: [usize; 3] = [10, 1_000, 100_000];
-/// Picks between two tables: 10,000 a second.
-const BATCH: usize = 1_000;
-const BATCHES: usize = 40;
+/// Picks between two tables.
+const BATCH: usize = 20_000;
+const BATCHES: usize = 20;
 /// What a scan needs at the largest size is known well enough after so many.
 const SCANS: usize = 20;
 /// Tables made to time one.

@@ -58,7 +58,7 @@ fn best_host<'a>(
         if found.count >= HOSTS_MAX {
             break;
         }
-        if pool.has(place) && search.table.cell(place).is_some_and(|cell| !cell.is_drained()) {
+        if pool.has(place) && !search.table.is_barred(place) {
             found.consider(search, place);
         }
     }

@@ -26,18 +26,30 @@ const RAMPING_SHARE_MAX: f64 = 0.5;
 #[derive(Debug, Default)]
 pub(super) struct JoinRates {
     by_kind: Vec<f64>,
+    /// What was handed out and is not in the rates yet.
+    joined: Vec<u64>,
 }
 
 impl JoinRates {
-    /// Takes in what was handed out `since` the last time; `None`: there was none.
-    pub(super) fn count(&mut self, counts: &[u64], since: Option<Duration>) {
-        self.by_kind.resize(counts.len(), 0.0);
-        let Some(seconds) = since.map(|since| since.as_secs_f64()).filter(|s| *s > 0.0) else {
+    /// Counts redirects to edges of a kind.
+    pub(super) fn count(&mut self, kind: u32, joined: u64) {
+        let kind = kind as usize;
+        if kind >= self.joined.len() {
+            self.joined.resize(kind + 1, 0);
+            self.by_kind.resize(kind + 1, 0.0);
+        }
+        self.joined[kind] += joined;
+    }
+
+    /// Lets time pass in which what was counted was handed out.
+    pub(super) fn pass(&mut self, time: Duration) {
+        let seconds = time.as_secs_f64();
+        if seconds <= 0.0 {
             return;
-        };
+        }
         let part = 1.0 - (-seconds / RATE_S).exp();
-        for (rate, count) in self.by_kind.iter_mut().zip(counts) {
-            *rate += (*count as f64 / seconds - *rate) * part;
+        for (rate, joined) in self.by_kind.iter_mut().zip(&mut self.joined) {
+            *rate += (std::mem::take(joined) as f64 / seconds - *rate) * part;
         }
     }
 
@@ -127,7 +139,7 @@ impl Tide {
         Row {
             load: (score.share / memory.weight + viewer * unconfirmed) as f32,
             step: step as f32,
-            handed: memory.handed as u32,
+            handed: 0,
             room: (limit - unconfirmed / Ledger::STEP) as f32,
             fresh_ms: self.fresh_ms(memory.fresh_until),
             capacity_bps: capacity_bps as f32,
