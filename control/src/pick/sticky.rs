@@ -100,5 +100,4 @@ fn open<'a>(search: &Search<'a>, pool: &Pool, stream: StreamHash) -> Option<Cand
 }
 
 #[cfg(test)]
-#[path = "sticky/tests.rs"]
 mod tests;

@@ -1,3 +1,5 @@
+mod course;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
