@@ -112,7 +112,7 @@ fn times() {
 }
 
 impl Course {
-    /// The median over batches, and all allocations.
+    /// The best batch, and all allocations.
     fn time_picks(&mut self) -> (f64, u64) {
         let (mut times, mut allocations) = (Vec::new(), 0);
         for _ in 0..BATCHES {
@@ -126,11 +126,11 @@ impl Course {
             allocations += counted.count_total;
             times.push(spent.as_secs_f64() * 1e9 / BATCH as f64);
         }
-        (median(times), allocations)
+        (best(times), allocations)
     }
 
     fn time_tables(&mut self) -> f64 {
-        median((0..PLANS).map(|_| self.plan().1.as_secs_f64() * 1e3).collect())
+        best((0..PLANS).map(|_| self.plan().1.as_secs_f64() * 1e3).collect())
     }
 }
 
@@ -143,12 +143,12 @@ fn scan_ns(edges: usize) -> f64 {
         black_box(fleet::scan(black_box(&fleet)));
         times.push(begun.elapsed().as_secs_f64() * 1e9);
     }
-    median(times)
+    best(times)
 }
 
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
+/// The best of many: what else the machine does can only add to it.
+fn best(figures: Vec<f64>) -> f64 {
+    figures.into_iter().fold(f64::INFINITY, f64::min)
 }
 
 fn only_pick(policy: Policy, edges: usize, picks: usize) {

@@ -114,13 +114,12 @@ impl Planner {
         let stays = |(old, new): (&Arc<EdgeView>, &Arc<EdgeView>)| {
             Arc::ptr_eq(old, new) || Arc::ptr_eq(&old.cell, &new.cell)
         };
-        if edges.len() != self.edges.len() || !self.edges.iter().zip(edges).all(stays) {
-            self.remap(edges);
-        }
         let mut changed = Vec::new();
-        let kept = self.edges.iter_mut().zip(&self.memories);
-        for (place, (new, (old, memory))) in edges.iter().zip(kept).enumerate() {
-            if !Arc::ptr_eq(old, new) || memory.heard.is_none() {
+        if edges.len() != self.edges.len() || !self.edges.iter().zip(edges).all(stays) {
+            changed = self.remap(edges);
+        }
+        for (place, (old, new)) in self.edges.iter_mut().zip(edges).enumerate() {
+            if !Arc::ptr_eq(old, new) {
                 *old = Arc::clone(new);
                 changed.push(place);
             }
@@ -128,21 +127,27 @@ impl Planner {
         changed
     }
 
-    fn remap(&mut self, edges: &[Arc<EdgeView>]) {
+    /// Moves what is remembered to other places. Returns the places of which nothing is.
+    fn remap(&mut self, edges: &[Arc<EdgeView>]) -> Vec<usize> {
         let old_places = old_places(&self.edges, edges);
         self.history.remap(&old_places);
         let old_edges = std::mem::take(&mut self.edges);
         let mut old_memories = std::mem::take(&mut self.memories);
-        for (old, edge) in old_places.iter().zip(edges) {
+        let mut unknown = Vec::new();
+        for (place, (old, edge)) in old_places.iter().zip(edges).enumerate() {
+            let memory = old.and_then(|at| old_memories.get_mut(at)).map(std::mem::take);
+            if memory.is_none() {
+                unknown.push(place);
+            }
+            self.memories.push(memory.unwrap_or_default());
             let view = old.and_then(|at| old_edges.get(at)).unwrap_or(edge);
             self.edges.push(Arc::clone(view));
-            let memory = old.and_then(|at| old_memories.get_mut(at)).map(std::mem::take);
-            self.memories.push(memory.unwrap_or_default());
         }
         self.cells = edges.iter().map(|edge| Arc::clone(&edge.cell)).collect();
         self.counts = edges.iter().map(|edge| AtomicU32::new(edge.cell.handed() as u32)).collect();
         // Unlike any count, so that all cells are read.
         self.handed = self.counts.iter().map(|count| !count.load(Ordering::Relaxed)).collect();
+        unknown
     }
 
     /// Counts what was handed out since the last table, and how fast.

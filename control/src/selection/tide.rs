@@ -93,7 +93,10 @@ impl Tide {
         let is_panic = fleet.mode == Mode::Panic;
         let late_forgiven = census.share(census.late) > selection.late_share_max;
         let ramp_forgiven = census.share(census.ramping) > RAMPING_SHARE_MAX;
-        let redirectors = redirectors(selection, eligible());
+        let redirectors = match selection.redirectors {
+            0 => census.redirectors(),
+            set => set.into(),
+        };
         let joins = rates.total() * redirectors * scale.viewer_bps;
         let round = census.mean_interval_s() + selection.landing_delay.as_secs_f64();
         let joining = WINDOW_ROUNDS * joins * round / census.capacity_bps.max(1.0);
@@ -185,7 +188,7 @@ impl Tide {
 }
 
 /// The eligible edges together.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Census {
     edges: usize,
     late: usize,
@@ -193,9 +196,39 @@ struct Census {
     interval_s: f64,
     capacity_bps: f64,
     late_at: Duration,
+    /// How many agents report to how many redirectors; the last counts more than that too.
+    targets: [u32; TARGETS_MAX + 1],
 }
 
+/// More redirectors than this are not told apart.
+const TARGETS_MAX: usize = 64;
+
 impl Census {
+    fn none() -> Self {
+        Self {
+            edges: 0,
+            late: 0,
+            ramping: 0,
+            interval_s: 0.0,
+            capacity_bps: 0.0,
+            late_at: Duration::MAX,
+            targets: [0; TARGETS_MAX + 1],
+        }
+    }
+
+    /// The median of what agents say; 1 where none says anything.
+    fn redirectors(&self) -> f64 {
+        let known: u32 = self.targets.iter().skip(1).sum();
+        let mut below = 0;
+        for (redirectors, agents) in self.targets.iter().enumerate().skip(1) {
+            below += agents;
+            if below * 2 > known {
+                return redirectors as f64;
+            }
+        }
+        1.0
+    }
+
     fn take<'a>(
         eligible: impl Iterator<Item = &'a Memory>,
         selection: &Selection,
@@ -203,11 +236,12 @@ impl Census {
         now: Duration,
     ) -> Self {
         let intervals = late_intervals(selection);
-        let mut census = Self { late_at: Duration::MAX, ..Self::default() };
+        let mut census = Self::none();
         for memory in eligible {
             let late_at = memory.late_at(intervals);
             census.edges += 1;
             census.ramping += usize::from(memory.reports <= selection.slow_start_reports);
+            census.targets[(memory.redirectors as usize).min(TARGETS_MAX)] += 1;
             census.interval_s += memory.interval.as_secs_f64();
             census.capacity_bps +=
                 scale.score(&memory.figures).nominal_bps * memory.ratio * memory.weight;
@@ -234,17 +268,4 @@ fn late_intervals(selection: &Selection) -> f64 {
         Policy::Sticky => selection.late_intervals_sticky,
         _ => selection.late_intervals,
     }
-}
-
-/// How many redirectors share the clients: as set, else what most agents report to.
-fn redirectors<'a>(selection: &Selection, eligible: impl Iterator<Item = &'a Memory>) -> f64 {
-    if selection.redirectors > 0 {
-        return selection.redirectors.into();
-    }
-    let mut known: Vec<u32> = eligible.map(|edge| edge.redirectors).filter(|n| *n > 0).collect();
-    if known.is_empty() {
-        return 1.0;
-    }
-    let middle = known.len() / 2;
-    (*known.select_nth_unstable(middle).1).into()
 }
