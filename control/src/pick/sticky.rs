@@ -115,5 +115,4 @@ pub(super) fn open<'a>(
 }
 
 #[cfg(test)]
-#[path = "sticky/tests.rs"]
 mod tests;
