@@ -137,8 +137,9 @@ pub fn pick(
             is_full = true;
             continue;
         }
+        let picked = search.picked(found);
         search.hand_out(&found);
-        return Ok(search.picked(found));
+        return Ok(picked);
     }
     Err(if is_full { NoEdge::Full } else { why::no_edge(&search) })
 }

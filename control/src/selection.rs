@@ -28,7 +28,7 @@ mod table;
 mod tide;
 mod zones;
 
-pub(crate) use self::{affinity::Affinity, pool::Draw};
+pub(crate) use self::{affinity::Affinity, front::NEVER, pool::Draw};
 pub use self::{
     planner::Planner,
     policy::{Policy, UnknownPolicy},
@@ -39,3 +39,6 @@ pub use self::{
     table::Table,
     zones::{ZoneId, Zones},
 };
+
+#[cfg(test)]
+mod tests;

@@ -59,7 +59,9 @@ fn best_host<'a>(
         if found.count >= HOSTS_MAX {
             break;
         }
-        if pool.has(place) && search.table.cell(place).is_some_and(|cell| !cell.is_drained()) {
+        if pool.has(place)
+            && search.fleet.edges.get(place as usize).is_some_and(|edge| !edge.cell.is_drained())
+        {
             found.consider(search, place);
         }
     }
