@@ -146,13 +146,14 @@ pub fn pick(
 
 /// An edge of a pool: as the policy draws, else the best of those that the client can use.
 fn find<'a>(search: &Search<'a>, pool: &Pool, random: &mut impl Rng) -> Option<Candidate<'a>> {
-    let drawn = match search.table.selection.policy {
-        Policy::Sticky if search.stream.is_some() => sticky::draw(search, pool, random),
-        _ => (0..DRAWS).find_map(|_| {
+    let is_sticky = search.table.selection.policy == Policy::Sticky;
+    let kept = if is_sticky { sticky::draw(search, pool, random) } else { None };
+    let drawn = kept.or_else(|| {
+        (0..DRAWS).find_map(|_| {
             let place = draw::draw(search.table, pool, search.age_ms, random)?;
             search.chosen(place)
-        }),
-    };
+        })
+    });
     // Where all have their share of the stream, a share gives way to the viewer.
     let beyond = search.beyond_shares();
     let found = drawn

@@ -7,6 +7,7 @@ use tidegate_control::snapshot::{AdminState, EdgeView, FleetView, Liveness};
 use tidegate_proto::{
     edge::{Capacity, EdgeId, Endpoint, Host, Labels, Scheme},
     heartbeat::Load,
+    stream::Streams,
 };
 
 const INTERVAL: Duration = Duration::from_millis(2_500);
@@ -58,6 +59,7 @@ fn edge(place: usize, capacity: u32, viewers: u32) -> EdgeView {
         heard: Duration::from_secs(100),
         session_reports: 100,
         redirectors: 1,
+        streams: Some(Arc::new(streams(place))),
         first_heard_unix_ms: 1_700_000_000_000,
         fresh_until: Duration::MAX,
         interval: INTERVAL,
@@ -69,6 +71,14 @@ fn edge(place: usize, capacity: u32, viewers: u32) -> EdgeView {
     }
 }
 
+/// Twenty streams out of 2,000, and on every tenth edge the one that clients ask for.
+fn streams(place: usize) -> Streams {
+    let of_many = (0..20).map(|n| (format!("live/{}", (place * 13 + n * 97) % 2_000), 20));
+    let asked = place.is_multiple_of(10).then(|| ("live/cam".to_owned(), 100));
+    let named: Vec<_> = of_many.chain(asked).collect();
+    Streams::of_names(named.iter().map(|(name, viewers)| (name.as_str(), *viewers)))
+}
+
 /// The fleet after the next edges have reported, each in its turn.
 pub(crate) fn reported(fleet: &FleetView, now: Duration) -> FleetView {
     let turn = (now.as_millis() / 100) as usize % REPORTING;
@@ -77,6 +87,8 @@ pub(crate) fn reported(fleet: &FleetView, now: Duration) -> FleetView {
         *edge = Arc::new(EdgeView {
             heard: now,
             handed_at_report: edge.cell.handed(),
+            // A count has changed, as in nearly every report.
+            streams: edge.streams.as_deref().map(|streams| Arc::new(streams.clone())),
             ..EdgeView::clone(edge)
         });
     }

@@ -1,3 +1,5 @@
+mod course;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -7,7 +9,7 @@ use std::{
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::SmallRng};
 use tidegate_proto::{
-    edge::{Capacity, EdgeId, Scheme},
+    edge::{Capacity, EdgeId, Labels, Scheme},
     heartbeat::Load,
     stream::Streams,
 };
@@ -16,15 +18,20 @@ use crate::{
     admin::sample,
     pick::{Picked, Wanted, pick},
     publish::Snapshot,
-    selection::{Planner, Policy, Selection},
+    selection::{Planner, Policy, Rule, Selection},
     snapshot::{Cell, EdgeView, FleetView},
 };
 
 const CAPACITY: u32 = 1_000;
+const NO_STREAMS: &[(&str, u32)] = &[];
+const CARRIED: &[(&str, u32)] = &[("live/cam", 7)];
 
-/// Edges by their number: viewers, and the streams they report.
-fn fleet(edges: &[(u32, &[(&str, u32)])]) -> Arc<FleetView> {
-    let edge = |(n, (viewers, streams)): (u8, &(u32, &[(&str, u32)]))| {
+/// An edge's viewers, and the streams it reports.
+type Carried<'a> = (u32, &'a [(&'a str, u32)]);
+
+/// Edges by their number.
+fn fleet(edges: &[Carried<'_>]) -> Arc<FleetView> {
+    let edge = |(n, (viewers, streams)): (u8, &Carried<'_>)| {
         Arc::new(EdgeView {
             capacity: Capacity { viewers: Some(CAPACITY), bandwidth_bps: None },
             load: Load { viewers: Some(*viewers), ..Load::default() },
@@ -116,7 +123,7 @@ fn a_host_far_above_the_mean_is_left_for_a_new_one() {
 
 #[test]
 fn a_stream_nobody_carries_is_opened_once_in_a_burst_between_two_tables() {
-    let edges = vec![(10, &[] as &[(&str, u32)]); 50];
+    let edges = vec![(10, NO_STREAMS); 50];
     let fleet = fleet(&edges);
     let mut here = Redirector::new(&fleet, selection(|_| {}));
     for stream in 0..20 {
@@ -133,7 +140,7 @@ fn a_stream_nobody_carries_is_opened_once_in_a_burst_between_two_tables() {
 
 #[test]
 fn redirectors_with_the_same_reports_open_the_same_hosts() {
-    let loads: Vec<_> = (0..60u32).map(|n| (300 + n * 37 % 60, &[] as &[(&str, u32)])).collect();
+    let loads: Vec<_> = (0..60u32).map(|n| (300 + n * 37 % 60, NO_STREAMS)).collect();
     let fleet = fleet(&loads);
     let mut hosts = HashSet::new();
     for path in (0..200).map(|n| format!("/live/{n}/index.m3u8")) {
@@ -149,7 +156,7 @@ fn redirectors_with_the_same_reports_open_the_same_hosts() {
 
 #[test]
 fn redirectors_open_mostly_the_same_hosts_whatever_else_each_sent_before() {
-    let loads: Vec<_> = (0..60u32).map(|n| (300 + n * 37 % 60, &[] as &[(&str, u32)])).collect();
+    let loads: Vec<_> = (0..60u32).map(|n| (300 + n * 37 % 60, NO_STREAMS)).collect();
     let fleet = fleet(&loads);
     let mut here = Redirector::new(&fleet, selection(|_| {}));
     let mut there = Redirector::new(&elsewhere(&fleet), selection(|_| {}));
@@ -253,6 +260,36 @@ fn an_edge_that_is_far_below_the_mean_gets_popular_streams_though_they_have_host
     assert!(to_cold > 0, "a cold edge was left alone");
 }
 
+#[test]
+fn a_host_without_the_labels_demanded_is_none() {
+    let mut edges = fleet(&[(0, &[("vip/cam", 9)]), (0, &[]), (0, &[])]).as_ref().clone();
+    let labels: Labels = [("tier".to_owned(), "vip".to_owned())].into();
+    edges.edges[1] =
+        Arc::new(EdgeView { labels: labels.clone(), ..edges.edges[1].as_ref().clone() });
+    let rule = Rule { path: "/vip/".into(), labels };
+    let mut here = Redirector::new(&Arc::new(edges), selection(|s| s.rules.push(rule)));
+    assert!((0..20).all(|_| here.send("/vip/cam/playlist.m3u8") == 1));
+}
+
+#[test]
+fn a_host_with_a_closed_window_is_left_for_a_new_one() {
+    let fleet = fleet(&[(0, &[("live/cam", 1)]), (0, &[]), (0, &[])]);
+    let mut here = Redirector::new(&fleet, selection(|_| {}));
+    let sent: Vec<_> = (0..300).map(|_| here.send("live/cam")).collect();
+    let first = sent.iter().take_while(|edge| **edge == 0).count();
+    assert!((240..290).contains(&first), "a quarter of 1,000 unconfirmed, not {first}");
+    assert!(sent[first..].iter().all(|edge| *edge == sent[first]), "and one new host takes over");
+}
+
+#[test]
+fn a_stream_on_every_edge_finds_room_on_one_of_them() {
+    let carries: &[(&str, u32)] = &[("live/cam", 100)];
+    let edges: Vec<_> = (0..200).map(|n| (if n < 150 { 600 } else { 100 }, carries)).collect();
+    let fleet = fleet(&edges);
+    let mut here = Redirector::new(&fleet, selection(|_| {}));
+    assert!((0..100).all(|_| here.send("live/cam") >= 150), "the mean is 47 %");
+}
+
 fn counted(here: &mut Redirector, path: &str, clients: usize) -> HashMap<u8, usize> {
     let mut counts = HashMap::new();
     for client in 0..clients {
@@ -289,6 +326,41 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
+    fn who_is_drained_or_has_failed_is_never_chosen_and_a_client_is_lost_only_without_any(
+        hosts in prop::collection::vec((0..1_200u32, any::<bool>(), any::<bool>()), 1..20),
+        failed in prop::collection::vec(0..20usize, 0..4),
+        share in prop_oneof![Just(1.0), Just(0.3)],
+        seed in any::<u64>(),
+    ) {
+        let loads: Vec<Carried<'_>> = hosts
+            .iter()
+            .map(|(viewers, carries, _)| (*viewers, if *carries { CARRIED } else { NO_STREAMS }))
+            .collect();
+        let fleet = fleet(&loads);
+        let limited = selection(|selection| {
+            (selection.stream_share_max, selection.stream_share_from) = (share, 5);
+        });
+        let mut here = Redirector::new(&fleet, limited);
+        here.random = SmallRng::seed_from_u64(seed);
+        let failed: Vec<_> =
+            failed.iter().filter_map(|at| fleet.edges.get(*at)).map(|edge| edge.id).collect();
+        for (edge, (_, _, drained)) in fleet.edges.iter().zip(&hosts) {
+            edge.cell.set_drained(*drained);
+        }
+        let serves = |edge: &EdgeView| !edge.cell.is_drained() && !failed.contains(&edge.id);
+        let own = HashSet::new();
+        for path in ["live/cam", "live/new", ""] {
+            let wanted =
+                Wanted { path, tried: &failed, ..Wanted::new(Some(Scheme::Http), 80, &own) };
+            for _ in 0..20 {
+                let picked = pick(&here.snapshot, &wanted, here.now, &mut here.random);
+                prop_assert_eq!(picked.is_ok(), fleet.edges.iter().any(|edge| serves(edge)));
+                prop_assert!(picked.is_err() || picked.is_ok_and(|picked| serves(&picked.edge)));
+            }
+        }
+    }
+
+    #[test]
     fn no_edge_gets_more_than_its_share_of_a_stream(
         policy in prop::sample::select(Policy::ALL.to_vec()),
         share in 0.15..0.9f64,
@@ -297,7 +369,7 @@ proptest! {
         seed in any::<u64>(),
     ) {
         let loads: Vec<_> =
-            (0..edges as u32).map(|n| (n * 13 % 300, &[] as &[(&str, u32)])).collect();
+            (0..edges as u32).map(|n| (n * 13 % 300, NO_STREAMS)).collect();
         let limited = selection(|selection| {
             selection.policy = policy;
             (selection.stream_share_max, selection.stream_share_from) = (share, 20);
