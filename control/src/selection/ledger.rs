@@ -9,6 +9,10 @@ use tidegate_proto::heartbeat::Load;
 
 /// How many of those who are redirected come, as long as nothing is known of it.
 const ARRIVING: f64 = 0.95;
+/// A fifth each of those who come has done so after these shares of the landing delay: most sooner,
+/// some much later. Counting all of them at the mean would be right in the sum, but noisier.
+const LANDED_AFTER: [f64; 5] = [0.5, 0.7, 0.85, 1.1, 1.85];
+const LANDED_AFTER_MAX: f64 = 1.85;
 /// A source that reports the same figures again and again is not believed for this long.
 const FROZEN_MAX: Duration = Duration::from_secs(30);
 /// Samples within one landing delay.
@@ -72,7 +76,7 @@ impl History {
         if self.samples.back().is_some_and(|(last, _)| now.saturating_sub(*last) + SLACK < every) {
             return;
         }
-        let needed = now.saturating_sub(self.landing_delay);
+        let needed = now.saturating_sub(self.landing_delay.mul_f64(LANDED_AFTER_MAX));
         let mut spare = Vec::new();
         while self.samples.get(1).is_some_and(|(next, _)| *next <= needed) {
             spare = self.samples.pop_front().map(|(_, counts)| counts).unwrap_or_default();
@@ -91,8 +95,8 @@ impl History {
         }
     }
 
-    /// Redirects to an edge that a report of `heard` can have seen: those handed out one landing
-    /// delay before it. `handed` is the edge's count `now`, `handed_then` the one at the report.
+    /// Redirects to an edge that a report of `heard` is expected to have seen. `handed` is the edge's
+    /// count `now`, `handed_then` the one at the report.
     pub(super) fn seen(
         &self,
         place: usize,
@@ -103,7 +107,21 @@ impl History {
         if self.landing_delay.is_zero() || self.samples.is_empty() {
             return handed_then as f64;
         }
-        let at = heard.saturating_sub(self.landing_delay);
+        let landed = LANDED_AFTER.map(|share| {
+            let at = heard.saturating_sub(self.landing_delay.mul_f64(share));
+            self.handed_at(place, at, handed_then, (now, handed))
+        });
+        landed.iter().sum::<f64>() / landed.len() as f64
+    }
+
+    /// An edge's count at an earlier moment, and no more than `most`.
+    fn handed_at(
+        &self,
+        place: usize,
+        at: Duration,
+        most: u64,
+        (now, handed): (Duration, u64),
+    ) -> f64 {
         let since = |counts: &[u32]| {
             f64::from((handed as u32).wrapping_sub(counts.get(place).copied().unwrap_or_default()))
         };
@@ -114,10 +132,10 @@ impl History {
                 let span = later.saturating_sub(*time).as_secs_f64();
                 let part = if span > 0.0 { (at - *time).as_secs_f64() / span } else { 0.0 };
                 let newer = until + (after - until) * part;
-                return (handed as f64 - newer).clamp(0.0, handed_then as f64);
+                return (handed as f64 - newer).clamp(0.0, most as f64);
             }
             (later, after) = (*time, until);
         }
-        (handed as f64 - after).clamp(0.0, handed_then as f64)
+        (handed as f64 - after).clamp(0.0, most as f64)
     }
 }
