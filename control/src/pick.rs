@@ -139,21 +139,23 @@ pub fn pick(
             is_full = true;
             continue;
         }
+        let picked = search.picked(found);
         search.hand_out(&found);
-        return Ok(search.picked(found));
+        return Ok(picked);
     }
     Err(if is_full { NoEdge::Full } else { why::no_edge(&search) })
 }
 
 /// An edge of a pool: as the policy draws, else the best of those that the client can use.
 fn find<'a>(search: &Search<'a>, pool: &Pool, random: &mut impl Rng) -> Option<Candidate<'a>> {
-    let drawn = match search.table.selection.policy {
-        Policy::Sticky if search.stream.is_some() => sticky::draw(search, pool, random),
-        _ => (0..DRAWS).find_map(|_| {
+    let is_sticky = search.table.selection.policy == Policy::Sticky;
+    let kept = if is_sticky { sticky::draw(search, pool, random) } else { None };
+    let drawn = kept.or_else(|| {
+        (0..DRAWS).find_map(|_| {
             let place = draw::draw(search.table, pool, search.age_ms, random)?;
             search.chosen(place)
-        }),
-    };
+        })
+    });
     // Where all have their share of the stream, a share gives way to the viewer.
     let beyond = search.beyond_shares();
     let found = drawn

@@ -43,5 +43,8 @@ pub use self::{
     zones::{BadGeoIp, BadPlace, BadZones, GeoIp, Place, ZONES_MAX, Zone, ZoneId, Zones},
 };
 pub(crate) use self::{
-    affinity::Affinity, layout::missing_label, pool::Draw, score::reported_load,
+    affinity::Affinity, front::NEVER, layout::missing_label, pool::Draw, score::reported_load,
 };
+
+#[cfg(test)]
+mod tests;

@@ -31,6 +31,7 @@ pub(crate) fn edge(name: &str, host: &str, endpoints: &str) -> EdgeView {
         heard: Duration::ZERO,
         session_reports: 10,
         redirectors: 1,
+        streams: None,
         first_heard_unix_ms: 1_700_000_000_000,
         fresh_until: Duration::MAX,
         interval: Duration::from_millis(2_500),

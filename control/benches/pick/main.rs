@@ -25,9 +25,9 @@ use tidegate_control::{
 use tidegate_proto::edge::Scheme;
 
 const SIZES: [usize; 3] = [10, 1_000, 100_000];
-/// Picks between two tables: 10,000 a second.
-const BATCH: usize = 1_000;
-const BATCHES: usize = 40;
+/// Picks between two tables.
+const BATCH: usize = 20_000;
+const BATCHES: usize = 20;
 /// What a scan needs at the largest size is known well enough after so many.
 const SCANS: usize = 20;
 /// Tables made to time one.
@@ -112,7 +112,7 @@ fn times() {
 }
 
 impl Course {
-    /// The median over batches, and all allocations.
+    /// The best batch, and all allocations.
     fn time_picks(&mut self) -> (f64, u64) {
         let (mut times, mut allocations) = (Vec::new(), 0);
         for _ in 0..BATCHES {
@@ -126,11 +126,11 @@ impl Course {
             allocations += counted.count_total;
             times.push(spent.as_secs_f64() * 1e9 / BATCH as f64);
         }
-        (median(times), allocations)
+        (best(times), allocations)
     }
 
     fn time_tables(&mut self) -> f64 {
-        median((0..PLANS).map(|_| self.plan().1.as_secs_f64() * 1e3).collect())
+        best((0..PLANS).map(|_| self.plan().1.as_secs_f64() * 1e3).collect())
     }
 }
 
@@ -143,12 +143,12 @@ fn scan_ns(edges: usize) -> f64 {
         black_box(fleet::scan(black_box(&fleet)));
         times.push(begun.elapsed().as_secs_f64() * 1e9);
     }
-    median(times)
+    best(times)
 }
 
-fn median(mut figures: Vec<f64>) -> f64 {
-    figures.sort_by(f64::total_cmp);
-    figures[figures.len() / 2]
+/// The best of many: what else the machine does can only add to it.
+fn best(figures: Vec<f64>) -> f64 {
+    figures.into_iter().fold(f64::INFINITY, f64::min)
 }
 
 fn only_pick(policy: Policy, edges: usize, picks: usize) {

@@ -381,3 +381,34 @@ async fn a_forgotten_edge_leaves_no_row_behind() {
     running.stop().await;
     assert!(!is_stored());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redirect_makes_a_new_table_of_the_same_fleet_and_wakes_nobody() {
+    let (fleet, running) = start(MemoryStore::default());
+    bring_up(&fleet, 1).await;
+    let own = std::collections::HashSet::new();
+    let wanted = Wanted::new(Some(Scheme::Http), 1, &own);
+    let mut changes = fleet.changes();
+    changes.mark_unchanged();
+    let shown = fleet.published().fleet();
+    let mut load = -1.0;
+    for _ in 0..3 {
+        let mut random = SmallRng::seed_from_u64(1);
+        let (before, picked) = {
+            let snapshot = fleet.published().load();
+            let picked = pick(&snapshot, &wanted, Duration::ZERO, &mut random).expect("an edge");
+            (snapshot.table.made(), picked)
+        };
+        assert!(picked.load > load, "the table before counts the redirects before");
+        load = picked.load;
+        let made = async {
+            while fleet.published().load().table.made() == before {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), made).await.expect("a table is due");
+    }
+    assert!(Arc::ptr_eq(&shown, &fleet.published().fleet()));
+    assert!(!changes.has_changed().expect("the writer runs"));
+    running.stop().await;
+}

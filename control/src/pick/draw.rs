@@ -2,7 +2,7 @@
 
 use rand::{Rng, RngExt};
 
-use crate::selection::{Draw, Policy, Pool, Table};
+use crate::selection::{Draw, NEVER, Policy, Pool, Table};
 
 /// A place among the pool's members, by the policy; `None`: it has none that can be drawn.
 pub(super) fn draw(table: &Table, pool: &Pool, age_ms: i32, random: &mut impl Rng) -> Option<u32> {
@@ -20,8 +20,8 @@ pub(super) fn draw(table: &Table, pool: &Pool, age_ms: i32, random: &mut impl Rn
         (Draw::Front(front), _) => front.least(
             pool.members(),
             |place| {
-                let is_out = table.cell(place).is_none_or(|cell| cell.is_drained());
-                if is_out || !table.is_fresh(place, age_ms) { u64::MAX } else { table.key(place) }
+                let is_out = table.is_barred(place) || !table.is_fresh(place, age_ms);
+                if is_out { NEVER } else { table.key(place) }
             },
             random,
         ),

@@ -57,8 +57,7 @@ impl<'a> Search<'a> {
 
     /// Counts the redirect to what was found.
     pub(super) fn hand_out(&self, found: &Candidate<'_>) {
-        found.edge.cell.hand_out();
-        self.table.note_use();
+        self.table.hand_out(found.place);
         if let (Some(affinity), Some(stream)) = (&self.table.affinity, self.stream) {
             affinity.note(stream, found.place, self.now);
         }
@@ -87,7 +86,11 @@ impl<'a> Search<'a> {
             return None;
         }
         let (scheme, port) = reach(edge, self.wanted)?;
-        (!edge.cell.is_drained()).then_some(Candidate { place, edge, scheme, port })
+        if edge.cell.is_drained() {
+            self.table.bar(place);
+            return None;
+        }
+        Some(Candidate { place, edge, scheme, port })
     }
 
     /// The best of these places that this client may be sent to; among equals each is kept with the

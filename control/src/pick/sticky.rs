@@ -10,13 +10,15 @@ use crate::selection::Pool;
 /// The best of at most so many hosts is taken, out of at most so many looked at.
 const HOSTS_MAX: usize = 16;
 const LOOKED_AT_MAX: usize = 64;
-/// Edges tried as a new host, before the least loaded one is taken.
+/// Edges tried as a new host, before one is drawn as for a stream that is not known. Looking for the
+/// least loaded of all instead would take too long for every client of a crowd that fills a large
+/// fleet.
 const TRIES_MAX: u32 = 400;
 /// Edges this close above the mean may become hosts too, so that an even fleet has some.
 const HEADROOM_MIN: f32 = 0.005;
 
-/// A host of the client's stream, or a new one. `None`: the stream is not known, or nobody of the
-/// pool can be chosen.
+/// A host of the client's stream, or a new one. `None`: the stream is not known, or no edge of the
+/// pool is below the mean and has an open window.
 pub(super) fn draw<'a>(
     search: &Search<'a>,
     pool: &Pool,
@@ -27,10 +29,7 @@ pub(super) fn draw<'a>(
     let stays = hosts.best.filter(|host| has_room(search, pool, host.place));
     let spreads = hosts.count >= 2 && random.random::<f32>() < pool.spread_chance();
     let taken = if spreads { None } else { stays };
-    taken
-        .and_then(|host| search.chosen(host.place))
-        .or_else(|| open(search, pool, stream))
-        .or_else(|| search.least(pool.members(), random))
+    taken.and_then(|host| search.chosen(host.place)).or_else(|| open(search, pool, stream))
 }
 
 /// What was found among the hosts of a stream.
@@ -59,7 +58,7 @@ fn best_host<'a>(
         if found.count >= HOSTS_MAX {
             break;
         }
-        if pool.has(place) && search.table.cell(place).is_some_and(|cell| !cell.is_drained()) {
+        if pool.has(place) && !search.table.is_barred(place) {
             found.consider(search, place);
         }
     }
@@ -101,5 +100,4 @@ fn open<'a>(search: &Search<'a>, pool: &Pool, stream: StreamHash) -> Option<Cand
 }
 
 #[cfg(test)]
-#[path = "sticky/tests.rs"]
 mod tests;

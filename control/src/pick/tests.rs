@@ -1,3 +1,5 @@
+mod policies;
+
 use std::collections::HashMap;
 
 use rand::{SeedableRng, rngs::SmallRng};

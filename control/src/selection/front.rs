@@ -71,7 +71,8 @@ impl Front {
     fn raise(&self, group: usize, lowest: u64) -> u64 {
         let (mut at, mut bound) = (group, lowest);
         for layer in &self.layers {
-            if let Some(place) = layer.get(at) {
+            // Mostly it is raised, but what is not need not be contended for.
+            if let Some(place) = layer.get(at).filter(|b| b.load(Ordering::Relaxed) < bound) {
                 place.fetch_max(bound, Ordering::Relaxed);
             }
             at /= FAN;

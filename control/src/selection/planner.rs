@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -32,6 +32,8 @@ pub struct Planner {
     edges: Vec<Arc<EdgeView>>,
     cells: Arc<[Arc<Cell>]>,
     memories: Vec<Memory>,
+    /// What tables count, see [`Table`], and how far that had come at the last one.
+    counts: Arc<[AtomicU32]>,
     handed: Vec<u32>,
     history: History,
     rates: JoinRates,
@@ -54,6 +56,7 @@ impl Planner {
             edges: Vec::new(),
             cells: Arc::new([]),
             memories: Vec::new(),
+            counts: Arc::new([]),
             handed: Vec::new(),
             rates: JoinRates::default(),
             layout: Arc::default(),
@@ -80,7 +83,9 @@ impl Planner {
         self.read(&changed, &scale, now);
         self.history.keep(now, &self.handed);
         let tide = Tide::of(&self.selection, fleet, &self.memories, &self.rates, scale, now);
-        let rows: Vec<Row> = self.memories.iter().map(|memory| tide.row(memory)).collect();
+        let edges = self.memories.iter().zip(&self.handed);
+        let rows: Vec<Row> =
+            edges.map(|(memory, handed)| Row { handed: *handed, ..tide.row(memory) }).collect();
         let tiers = self.sort(fleet, &tide);
         self.late_at = tide.late_at;
         self.planned = Some(now);
@@ -89,6 +94,8 @@ impl Planner {
             at: now,
             rows,
             cells: Arc::clone(&self.cells),
+            counts: Arc::clone(&self.counts),
+            barred: (0..=self.cells.len() / 64).map(|_| AtomicU64::new(0)).collect(),
             layout: Arc::clone(&self.layout),
             pools: Vec::new(),
             viewer_bps: scale.viewer_bps as f32,
@@ -107,13 +114,12 @@ impl Planner {
         let stays = |(old, new): (&Arc<EdgeView>, &Arc<EdgeView>)| {
             Arc::ptr_eq(old, new) || Arc::ptr_eq(&old.cell, &new.cell)
         };
-        if edges.len() != self.edges.len() || !self.edges.iter().zip(edges).all(stays) {
-            self.remap(edges);
-        }
         let mut changed = Vec::new();
-        let kept = self.edges.iter_mut().zip(&self.memories);
-        for (place, (new, (old, memory))) in edges.iter().zip(kept).enumerate() {
-            if !Arc::ptr_eq(old, new) || memory.heard.is_none() {
+        if edges.len() != self.edges.len() || !self.edges.iter().zip(edges).all(stays) {
+            changed = self.remap(edges);
+        }
+        for (place, (old, new)) in self.edges.iter_mut().zip(edges).enumerate() {
+            if !Arc::ptr_eq(old, new) {
                 *old = Arc::clone(new);
                 changed.push(place);
             }
@@ -121,35 +127,46 @@ impl Planner {
         changed
     }
 
-    fn remap(&mut self, edges: &[Arc<EdgeView>]) {
+    /// Moves what is remembered to other places. Returns the places of which nothing is.
+    fn remap(&mut self, edges: &[Arc<EdgeView>]) -> Vec<usize> {
         let old_places = old_places(&self.edges, edges);
         self.history.remap(&old_places);
         let old_edges = std::mem::take(&mut self.edges);
         let mut old_memories = std::mem::take(&mut self.memories);
-        for (old, edge) in old_places.iter().zip(edges) {
+        let mut unknown = Vec::new();
+        for (place, (old, edge)) in old_places.iter().zip(edges).enumerate() {
+            let memory = old.and_then(|at| old_memories.get_mut(at)).map(std::mem::take);
+            if memory.is_none() {
+                unknown.push(place);
+            }
+            self.memories.push(memory.unwrap_or_default());
             let view = old.and_then(|at| old_edges.get(at)).unwrap_or(edge);
             self.edges.push(Arc::clone(view));
-            let memory = old.and_then(|at| old_memories.get_mut(at)).map(std::mem::take);
-            self.memories.push(memory.unwrap_or_default());
         }
         self.cells = edges.iter().map(|edge| Arc::clone(&edge.cell)).collect();
-        self.handed = vec![0; edges.len()];
+        self.counts = edges.iter().map(|edge| AtomicU32::new(edge.cell.handed() as u32)).collect();
+        // Unlike any count, so that all cells are read.
+        self.handed = self.counts.iter().map(|count| !count.load(Ordering::Relaxed)).collect();
+        unknown
     }
 
-    /// Reads the cells: what was handed out since the last table, and how fast.
+    /// Counts what was handed out since the last table, and how fast.
     fn count(&mut self, now: Duration) {
-        let since = self.planned.map(|planned| now.saturating_sub(planned));
-        let mut counts = vec![0; self.layout.kinds()];
-        let edges = self.memories.iter_mut().zip(&mut self.handed);
-        for ((memory, low), cell) in edges.zip(self.cells.iter()) {
-            let handed = cell.handed();
-            if let Some(count) = counts.get_mut(memory.kind as usize) {
-                *count += handed.saturating_sub(memory.handed);
+        for (place, (count, handed)) in self.counts.iter().zip(&mut self.handed).enumerate() {
+            let count = count.load(Ordering::Relaxed);
+            if count == *handed {
+                continue;
             }
-            memory.handed = handed;
-            *low = handed as u32;
+            *handed = count;
+            // The cell knows of picks by older tables of other edges too.
+            let (memory, all) = (&mut self.memories[place], self.cells[place].handed());
+            if memory.heard.is_some() {
+                self.rates.count(memory.kind, all.saturating_sub(memory.handed));
+            }
+            memory.handed = all;
         }
-        self.rates.count(&counts, since);
+        let since = self.planned.map(|planned| now.saturating_sub(planned));
+        self.rates.pass(since.unwrap_or_default());
     }
 
     /// Takes in the views that have changed.

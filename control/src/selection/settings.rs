@@ -33,9 +33,11 @@ pub struct Selection {
     pub sticky_slack: f64,
     /// Or while they carry less than this share of their capacity. 0 to 1.
     pub sticky_floor: f64,
-    /// No edge is sent more than this share of a stream's viewers; 1: no limit. 0.01 to 1.
+    /// No edge is sent more than this share of a stream's viewers, by what edges report of their
+    /// streams and what was handed out lately, whatever the policy; 1: no limit. 0.01 to 1. Where
+    /// every edge that could serve a client has its share, the limit gives way to the client.
     pub stream_share_max: f64,
-    /// Streams with fewer viewers than this are not limited.
+    /// Streams with fewer viewers than this in the fleet are not limited.
     pub stream_share_from: u32,
     /// Labels that every edge must carry.
     pub labels: Labels,

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -24,6 +24,11 @@ pub struct Table {
     pub(super) at: Duration,
     pub(super) rows: Vec<Row>,
     pub(super) cells: Arc<[Arc<Cell>]>,
+    /// What picks have handed out to each edge, side by side: cells lie all over the memory, and a
+    /// pick looks at several edges. Tables of the same edges share it.
+    pub(super) counts: Arc<[AtomicU32]>,
+    /// One bit for each edge that a pick found drained: it is not looked at again.
+    pub(super) barred: Vec<AtomicU64>,
     pub(super) layout: Arc<Layout>,
     pub(super) pools: Vec<Pool>,
     pub(super) viewer_bps: f32,
@@ -63,14 +68,37 @@ impl Table {
         self.rows.get(place)
     }
 
-    pub(crate) fn cell(&self, place: u32) -> Option<&Cell> {
-        self.cells.get(place as usize).map(Arc::as_ref)
-    }
-
     /// The row with the redirects since it was made.
     fn live(&self, place: u32) -> Option<(&Row, f32)> {
         let row = self.rows.get(place as usize)?;
-        Some((row, row.since(self.cell(place)?.handed())))
+        Some((row, row.since(self.counts.get(place as usize)?.load(Ordering::Relaxed))))
+    }
+
+    /// Counts one redirect.
+    pub(crate) fn hand_out(&self, place: u32) {
+        if let (Some(cell), Some(count)) =
+            (self.cells.get(place as usize), self.counts.get(place as usize))
+        {
+            cell.hand_out();
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        // Most picks find it noted, and so do not contend for it.
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Notes that an edge was found drained. Whether it is still is asked of its cell, always; this
+    /// only spares others the way there until the next table.
+    pub(crate) fn bar(&self, place: u32) {
+        if let Some(word) = self.barred.get(place as usize / 64) {
+            word.fetch_or(1 << (place % 64), Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn is_barred(&self, place: u32) -> bool {
+        let word = self.barred.get(place as usize / 64);
+        word.is_none_or(|word| word.load(Ordering::Relaxed) >> (place % 64) & 1 == 1)
     }
 
     /// An edge's predicted load now; infinite for a place that there is not.
@@ -168,14 +196,6 @@ impl Table {
             .filter(|pool| !pool.members().is_empty())
             .filter(|pool| f64::from(pool.mean()) <= self.selection.zone_spill);
         near.chain(self.pool(rule, None, scheme))
-    }
-
-    /// Notes that something was handed out since the table was made.
-    pub(crate) fn note_use(&self) {
-        // Most picks find it noted, and so do not contend for it.
-        if !self.used.load(Ordering::Relaxed) {
-            self.used.store(true, Ordering::Relaxed);
-        }
     }
 }
 

@@ -26,18 +26,30 @@ const RAMPING_SHARE_MAX: f64 = 0.5;
 #[derive(Debug, Default)]
 pub(super) struct JoinRates {
     by_kind: Vec<f64>,
+    /// What was handed out and is not in the rates yet.
+    joined: Vec<u64>,
 }
 
 impl JoinRates {
-    /// Takes in what was handed out `since` the last time; `None`: there was none.
-    pub(super) fn count(&mut self, counts: &[u64], since: Option<Duration>) {
-        self.by_kind.resize(counts.len(), 0.0);
-        let Some(seconds) = since.map(|since| since.as_secs_f64()).filter(|s| *s > 0.0) else {
+    /// Counts redirects to edges of a kind.
+    pub(super) fn count(&mut self, kind: u32, joined: u64) {
+        let kind = kind as usize;
+        if kind >= self.joined.len() {
+            self.joined.resize(kind + 1, 0);
+            self.by_kind.resize(kind + 1, 0.0);
+        }
+        self.joined[kind] += joined;
+    }
+
+    /// Lets time pass in which what was counted was handed out.
+    pub(super) fn pass(&mut self, time: Duration) {
+        let seconds = time.as_secs_f64();
+        if seconds <= 0.0 {
             return;
-        };
+        }
         let part = 1.0 - (-seconds / RATE_S).exp();
-        for (rate, count) in self.by_kind.iter_mut().zip(counts) {
-            *rate += (*count as f64 / seconds - *rate) * part;
+        for (rate, joined) in self.by_kind.iter_mut().zip(&mut self.joined) {
+            *rate += (std::mem::take(joined) as f64 / seconds - *rate) * part;
         }
     }
 
@@ -82,7 +94,10 @@ impl Tide {
         let is_panic = fleet.mode == Mode::Panic;
         let late_forgiven = census.share(census.late) > selection.late_share_max;
         let ramp_forgiven = census.share(census.ramping) > RAMPING_SHARE_MAX;
-        let redirectors = redirectors(selection, eligible());
+        let redirectors = match selection.redirectors {
+            0 => census.redirectors(),
+            set => set.into(),
+        };
         let joins = rates.total() * redirectors * scale.viewer_bps;
         let round = census.mean_interval_s() + selection.landing_delay.as_secs_f64();
         let joining = WINDOW_ROUNDS * joins * round / census.capacity_bps.max(1.0);
@@ -129,7 +144,7 @@ impl Tide {
         Row {
             load: (score.share / memory.weight + viewer * unconfirmed) as f32,
             step: step as f32,
-            handed: memory.handed as u32,
+            handed: 0,
             room: (limit - unconfirmed / Ledger::STEP) as f32,
             fresh_ms: self.fresh_ms(memory.fresh_until),
             capacity_bps: capacity_bps as f32,
@@ -181,7 +196,7 @@ impl Tide {
 }
 
 /// The eligible edges together.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Census {
     edges: usize,
     late: usize,
@@ -189,9 +204,39 @@ struct Census {
     interval_s: f64,
     capacity_bps: f64,
     late_at: Duration,
+    /// How many agents report to how many redirectors; the last counts more than that too.
+    targets: [u32; TARGETS_MAX + 1],
 }
 
+/// More redirectors than this are not told apart.
+const TARGETS_MAX: usize = 64;
+
 impl Census {
+    fn none() -> Self {
+        Self {
+            edges: 0,
+            late: 0,
+            ramping: 0,
+            interval_s: 0.0,
+            capacity_bps: 0.0,
+            late_at: Duration::MAX,
+            targets: [0; TARGETS_MAX + 1],
+        }
+    }
+
+    /// The median of what agents say; 1 where none says anything.
+    fn redirectors(&self) -> f64 {
+        let known: u32 = self.targets.iter().skip(1).sum();
+        let mut below = 0;
+        for (redirectors, agents) in self.targets.iter().enumerate().skip(1) {
+            below += agents;
+            if below * 2 > known {
+                return redirectors as f64;
+            }
+        }
+        1.0
+    }
+
     fn take<'a>(
         eligible: impl Iterator<Item = &'a Memory>,
         selection: &Selection,
@@ -199,11 +244,12 @@ impl Census {
         now: Duration,
     ) -> Self {
         let intervals = late_intervals(selection);
-        let mut census = Self { late_at: Duration::MAX, ..Self::default() };
+        let mut census = Self::none();
         for memory in eligible {
             let late_at = memory.late_at(intervals);
             census.edges += 1;
             census.ramping += usize::from(memory.reports <= selection.slow_start_reports);
+            census.targets[(memory.redirectors as usize).min(TARGETS_MAX)] += 1;
             census.interval_s += memory.interval.as_secs_f64();
             census.capacity_bps +=
                 scale.score(&memory.figures).nominal_bps * memory.ratio * memory.weight;
@@ -230,17 +276,4 @@ fn late_intervals(selection: &Selection) -> f64 {
         Policy::Sticky => selection.late_intervals_sticky,
         _ => selection.late_intervals,
     }
-}
-
-/// How many redirectors share the clients: as set, else what most agents report to.
-fn redirectors<'a>(selection: &Selection, eligible: impl Iterator<Item = &'a Memory>) -> f64 {
-    if selection.redirectors > 0 {
-        return selection.redirectors.into();
-    }
-    let mut known: Vec<u32> = eligible.map(|edge| edge.redirectors).filter(|n| *n > 0).collect();
-    if known.is_empty() {
-        return 1.0;
-    }
-    let middle = known.len() / 2;
-    (*known.select_nth_unstable(middle).1).into()
 }

@@ -1,3 +1,5 @@
+mod course;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -7,7 +9,7 @@ use std::{
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::SmallRng};
 use tidegate_proto::{
-    edge::{Capacity, EdgeId, Scheme},
+    edge::{Capacity, EdgeId, Labels, Scheme},
     heartbeat::Load,
     stream::Streams,
 };
@@ -16,12 +18,13 @@ use crate::{
     admin::sample,
     pick::{Picked, Wanted, pick},
     publish::Snapshot,
-    selection::{Planner, Policy, Selection},
+    selection::{Planner, Policy, Rule, Selection},
     snapshot::{Cell, EdgeView, FleetView},
 };
 
 const CAPACITY: u32 = 1_000;
 const NO_STREAMS: &[(&str, u32)] = &[];
+const CARRIED: &[(&str, u32)] = &[("live/cam", 7)];
 
 /// An edge's viewers, and the streams it reports.
 type Carried<'a> = (u32, &'a [(&'a str, u32)]);
@@ -257,6 +260,36 @@ fn an_edge_that_is_far_below_the_mean_gets_popular_streams_though_they_have_host
     assert!(to_cold > 0, "a cold edge was left alone");
 }
 
+#[test]
+fn a_host_without_the_labels_demanded_is_none() {
+    let mut edges = fleet(&[(0, &[("vip/cam", 9)]), (0, &[]), (0, &[])]).as_ref().clone();
+    let labels: Labels = [("tier".to_owned(), "vip".to_owned())].into();
+    edges.edges[1] =
+        Arc::new(EdgeView { labels: labels.clone(), ..edges.edges[1].as_ref().clone() });
+    let rule = Rule { path: "/vip/".into(), labels };
+    let mut here = Redirector::new(&Arc::new(edges), selection(|s| s.rules.push(rule)));
+    assert!((0..20).all(|_| here.send("/vip/cam/playlist.m3u8") == 1));
+}
+
+#[test]
+fn a_host_with_a_closed_window_is_left_for_a_new_one() {
+    let fleet = fleet(&[(0, &[("live/cam", 1)]), (0, &[]), (0, &[])]);
+    let mut here = Redirector::new(&fleet, selection(|_| {}));
+    let sent: Vec<_> = (0..300).map(|_| here.send("live/cam")).collect();
+    let first = sent.iter().take_while(|edge| **edge == 0).count();
+    assert!((240..290).contains(&first), "a quarter of 1,000 unconfirmed, not {first}");
+    assert!(sent[first..].iter().all(|edge| *edge == sent[first]), "and one new host takes over");
+}
+
+#[test]
+fn a_stream_on_every_edge_finds_room_on_one_of_them() {
+    let carries: &[(&str, u32)] = &[("live/cam", 100)];
+    let edges: Vec<_> = (0..200).map(|n| (if n < 150 { 600 } else { 100 }, carries)).collect();
+    let fleet = fleet(&edges);
+    let mut here = Redirector::new(&fleet, selection(|_| {}));
+    assert!((0..100).all(|_| here.send("live/cam") >= 150), "the mean is 47 %");
+}
+
 fn counted(here: &mut Redirector, path: &str, clients: usize) -> HashMap<u8, usize> {
     let mut counts = HashMap::new();
     for client in 0..clients {
@@ -291,6 +324,41 @@ fn reported_viewers_count_for_the_share() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn who_is_drained_or_has_failed_is_never_chosen_and_a_client_is_lost_only_without_any(
+        hosts in prop::collection::vec((0..1_200u32, any::<bool>(), any::<bool>()), 1..20),
+        failed in prop::collection::vec(0..20usize, 0..4),
+        share in prop_oneof![Just(1.0), Just(0.3)],
+        seed in any::<u64>(),
+    ) {
+        let loads: Vec<Carried<'_>> = hosts
+            .iter()
+            .map(|(viewers, carries, _)| (*viewers, if *carries { CARRIED } else { NO_STREAMS }))
+            .collect();
+        let fleet = fleet(&loads);
+        let limited = selection(|selection| {
+            (selection.stream_share_max, selection.stream_share_from) = (share, 5);
+        });
+        let mut here = Redirector::new(&fleet, limited);
+        here.random = SmallRng::seed_from_u64(seed);
+        let failed: Vec<_> =
+            failed.iter().filter_map(|at| fleet.edges.get(*at)).map(|edge| edge.id).collect();
+        for (edge, (_, _, drained)) in fleet.edges.iter().zip(&hosts) {
+            edge.cell.set_drained(*drained);
+        }
+        let serves = |edge: &EdgeView| !edge.cell.is_drained() && !failed.contains(&edge.id);
+        let own = HashSet::new();
+        for path in ["live/cam", "live/new", ""] {
+            let wanted =
+                Wanted { path, tried: &failed, ..Wanted::new(Some(Scheme::Http), 80, &own) };
+            for _ in 0..20 {
+                let picked = pick(&here.snapshot, &wanted, here.now, &mut here.random);
+                prop_assert_eq!(picked.is_ok(), fleet.edges.iter().any(|edge| serves(edge)));
+                prop_assert!(picked.is_err() || picked.is_ok_and(|picked| serves(&picked.edge)));
+            }
+        }
+    }
 
     #[test]
     fn no_edge_gets_more_than_its_share_of_a_stream(
