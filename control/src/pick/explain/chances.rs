@@ -139,9 +139,9 @@ fn drawn(search: &Search<'_>, pool: &Pool) -> Vec<(u32, f64)> {
         }
         (Draw::Front(_), _) => {
             let is_out = |place: &u32| {
-                let cell = search.table.cell(*place);
+                let edge = search.fleet.edges.get(*place as usize);
                 let is_fresh = search.table.is_fresh(*place, search.age_ms);
-                cell.is_none_or(|cell| cell.is_drained()) || !is_fresh
+                edge.is_none_or(|edge| edge.cell.is_drained()) || !is_fresh
             };
             let in_service: Vec<_> =
                 members.iter().copied().filter(|place| !is_out(place)).collect();
