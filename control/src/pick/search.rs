@@ -57,7 +57,7 @@ impl<'a> Search<'a> {
 
     /// Counts the redirect to what was found.
     pub(super) fn hand_out(&self, found: &Candidate<'_>) {
-        self.table.hand_out(found.place);
+        self.table.hand_out(found.place, &found.edge.cell);
         if let (Some(affinity), Some(stream)) = (&self.table.affinity, self.stream) {
             affinity.note(stream, found.place, self.now);
         }
