@@ -25,7 +25,6 @@ pub(crate) fn edge(name: &str, host: &str, endpoints: &str) -> EdgeView {
         paused: false,
         eligible: true,
         load: Load { viewers: Some(0), ..Load::default() },
-        streams: None,
         handed_at_report: 0,
         last_heartbeat_unix_ms: 1_700_000_000_000,
         heard: Duration::ZERO,
