@@ -30,6 +30,9 @@ mod table;
 mod tide;
 mod zones;
 
+pub(crate) use self::{
+    affinity::Affinity, front::NEVER, layout::missing_label, pool::Draw, score::reported_load,
+};
 pub use self::{
     balance::Balance,
     evidence::{Evidence, Vote},
@@ -41,9 +44,6 @@ pub use self::{
     stream::stream_of,
     table::Table,
     zones::{BadGeoIp, BadPlace, BadZones, GeoIp, Place, ZONES_MAX, Zone, ZoneId, Zones},
-};
-pub(crate) use self::{
-    affinity::Affinity, front::NEVER, layout::missing_label, pool::Draw, score::reported_load,
 };
 
 #[cfg(test)]

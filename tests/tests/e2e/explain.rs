@@ -48,10 +48,14 @@ fn the_command_line_says_the_same_as_a_table_and_as_json() {
 fn a_question_that_makes_no_sense_is_refused_with_its_field() {
     let scene = Scene::of(&["edge-1"]);
     for (field, value) in [("client", "not an address"), ("scheme", "gopher"), ("edge", "edge-9")] {
-        let outcome = scene.redirector.grpcurl().fleet("Explain", &json!({"path": "/a", field: value}));
+        let outcome =
+            scene.redirector.grpcurl().fleet("Explain", &json!({"path": "/a", field: value}));
         let refusal = outcome.expect_err("no sense");
         let code = if field == "edge" { "NotFound" } else { "InvalidArgument" };
         assert_eq!(refusal.code, code, "{refusal:?}");
-        assert!(refusal.message.contains(if field == "edge" { value } else { field }), "{refusal:?}");
+        assert!(
+            refusal.message.contains(if field == "edge" { value } else { field }),
+            "{refusal:?}"
+        );
     }
 }

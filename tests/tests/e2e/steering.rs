@@ -32,9 +32,8 @@ fn a_path_is_served_by_edges_that_carry_its_labels_and_by_nobody_else() {
     for name in ["plain-1", "gold-1", "gold-2"] {
         redirector.until_liveness(name, "UP");
     }
-    let chosen = |path: &str| -> BTreeSet<_> {
-        (0..40).map(|_| sent_to(&redirector.get(path))).collect()
-    };
+    let chosen =
+        |path: &str| -> BTreeSet<_> { (0..40).map(|_| sent_to(&redirector.get(path))).collect() };
     eventually(SOON, "golden edges serve very important people", || {
         let chosen = chosen("/vip/cam/playlist.m3u8");
         if chosen.iter().eq(["gold-1", "gold-2"]) { Ok(()) } else { Err(format!("{chosen:?}")) }
