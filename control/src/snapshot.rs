@@ -90,6 +90,7 @@ pub struct Reason {
 #[derive(Debug, Default)]
 pub struct Cell {
     drained: AtomicBool,
+    paused: AtomicBool,
     handed: AtomicU64,
     /// The last window in which clients voted against the edge, and in its lower half how many did.
     votes: AtomicU64,
@@ -107,6 +108,17 @@ impl Cell {
     /// Sets or clears the flag that every pick re-checks.
     pub(crate) fn set_drained(&self, drained: bool) {
         self.drained.store(drained, Ordering::SeqCst);
+    }
+
+    /// Whether the edge's last report asked for no new viewers.
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
+    }
+
+    /// Lets picks know of a pause before the next view shows it.
+    pub(crate) fn set_paused(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Relaxed);
     }
 
     /// Redirects to the edge since this process started.

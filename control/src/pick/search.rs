@@ -91,7 +91,7 @@ impl<'a> Search<'a> {
             return None;
         }
         let (scheme, port) = reach(edge, self.wanted)?;
-        if edge.cell.is_drained() {
+        if edge.cell.is_drained() || edge.cell.is_paused() {
             self.table.bar(place);
             return None;
         }

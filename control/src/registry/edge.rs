@@ -203,6 +203,7 @@ impl Edge {
         self.heard = now.monotonic;
         self.last_heard_unix_ms = now.unix_ms;
         self.paused = heartbeat.status == Status::Paused;
+        self.cell.set_paused(self.paused || report.goodbye);
         self.trouble.clone_from(&heartbeat.trouble);
         self.load = heartbeat.load;
         self.agent_version.clone_from(&heartbeat.agent_version);

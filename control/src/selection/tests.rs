@@ -99,13 +99,13 @@ fn a_report_confirms_what_is_older_than_the_landing_delay() {
     let mut course = Course::new(1, Selection::default());
     course.pass(Duration::from_secs(2));
     course.hand_out(0, 100);
-    course.pass(Duration::from_millis(1_500));
+    course.pass(Duration::from_millis(1_800));
     course.hand_out(0, 40);
-    course.pass(Duration::from_millis(500));
+    course.pass(Duration::from_millis(400));
     near(course.load(0), 0.1 + 0.95 * 0.14);
     course.report(0, 200);
     near(course.load(0), 0.2 + 0.95 * 0.04);
-    course.pass(Duration::from_millis(1_500));
+    course.pass(Duration::from_millis(1_800));
     course.report(0, 240);
     near(course.load(0), 0.24);
 }
