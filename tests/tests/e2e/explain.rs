@@ -35,11 +35,11 @@ fn the_command_line_says_the_same_as_a_table_and_as_json() {
     let scene = Scene::of(&["edge-1", "edge-2"]);
     scene.redirector.grpcurl().fleet("DrainEdge", &json!({"edge": "edge-2"})).expect("drained");
     let admin = scene.redirector.ports().admin.to_string();
-    let table = tidegatectl(&["--admin", &admin, "explain", "/live/a.m3u8"]).ok();
+    let table = tidegatectl(&["--admin", &admin, "explain", "--path", "/live/a.m3u8"]).ok();
     for part in ["edge-1", "edge-2", "drained"] {
         assert!(table.contains(part), "{part} is not in {table}");
     }
-    let arguments = ["--admin", &admin, "--output", "json", "explain", "/live/a.m3u8"];
+    let arguments = ["--admin", &admin, "--output", "json", "explain", "--path", "/live/a.m3u8"];
     let said: Value = serde_json::from_str(&tidegatectl(&arguments).ok()).expect("JSON");
     assert_eq!(edge(&said, "edge-2")["reason"], "EXPLAIN_REASON_DRAINED", "{said}");
 }
