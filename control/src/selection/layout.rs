@@ -83,6 +83,7 @@ impl Layout {
     }
 
     /// The pool of a rule (`None`: none fits), a zone (`None`: any) and a scheme (`None`: any).
+    #[inline]
     pub(super) fn pool(
         &self,
         rule: Option<usize>,
@@ -96,6 +97,7 @@ impl Layout {
     }
 }
 
+#[inline]
 fn scheme_at(scheme: Option<Scheme>) -> usize {
     scheme.map_or(0, |scheme| scheme as usize + 1)
 }

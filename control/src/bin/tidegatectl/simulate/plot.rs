@@ -125,7 +125,7 @@ fn axes(frame: &Frame) -> String {
     svg
 }
 
-fn first_samples<'a>(outcome: &'a Outcome) -> &'a [Sample] {
+fn first_samples(outcome: &Outcome) -> &[Sample] {
     outcome.runs.first().map_or(&[], |(_, measures)| measures.samples.as_slice())
 }
 
