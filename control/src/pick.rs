@@ -16,7 +16,7 @@ use rand::Rng;
 use tidegate_proto::edge::{EdgeId, Scheme};
 
 pub use self::explain::{Explained, Explanation, explain, predicted_load};
-pub(crate) use self::reach::{Door, endpoint_port};
+pub(crate) use self::reach::Door;
 use self::search::{Candidate, Search};
 use crate::{
     publish::Snapshot,

@@ -28,12 +28,17 @@ impl Door {
         }
     }
 
+    /// Whether a client of this scheme may be sent to the edge.
+    pub(crate) fn serves(&self, scheme: Scheme) -> bool {
+        !self.is_listed || self.ports[scheme as usize] != 0
+    }
+
     /// The scheme and the port; `None`: the edge does not serve it, or it would lead back here.
     #[inline]
     pub(super) fn reach(&self, edge: &EdgeView, wanted: &Wanted<'_>) -> Option<(Scheme, u16)> {
         let listed = wanted.scheme.map_or(self.first, |scheme| self.ports[scheme as usize]);
         let port = if self.is_listed { listed } else { wanted.port };
-        if port == 0 && self.is_listed {
+        if self.is_listed && port == 0 {
             return None;
         }
         let port = wanted.port_override.unwrap_or(port);
@@ -47,9 +52,11 @@ impl Door {
 /// Whether this redirector itself listens there. Few ports are its own: to see that none of them is
 /// meant takes less than a look at the edge.
 fn leads_back(edge: &EdgeView, port: u16, wanted: &Wanted<'_>) -> bool {
-    let is_own_port = wanted.own.iter().any(|(_, own)| *own == port);
+    if !wanted.own.iter().any(|(_, own)| *own == port) {
+        return false;
+    }
     let Host::Address(address) = &edge.redirect_address else { return false };
-    is_own_port && wanted.own.contains(&(address.to_canonical(), port))
+    wanted.own.contains(&(address.to_canonical(), port))
 }
 
 /// The scheme and the port; `None`: the edge does not serve it, or it would lead back here.
@@ -59,7 +66,7 @@ pub(super) fn reach(edge: &EdgeView, wanted: &Wanted<'_>) -> Option<(Scheme, u16
 
 /// An edge that lists endpoints serves those alone. RTMPT is RTMP's port with HTTP around it, so
 /// it may use that; what is encrypted never falls to plain.
-pub(crate) fn endpoint_port(edge: &EdgeView, scheme: Scheme, default: u16) -> Option<u16> {
+pub(super) fn endpoint_port(edge: &EdgeView, scheme: Scheme, default: u16) -> Option<u16> {
     if edge.endpoints.is_empty() {
         return Some(default);
     }

@@ -17,7 +17,7 @@ use super::{
     memory::Memory,
     pool::{Standing, Tiers},
     score::Scale,
-    tide::{JoinRates, Tide},
+    tide::{JoinRates, Tide, late_intervals},
 };
 use crate::{
     pick::Door,
@@ -179,16 +179,19 @@ impl Planner {
     /// Takes in the views that have changed.
     fn read(&mut self, changed: &[usize], scale: &Scale, now: Duration) {
         let known = self.layout.kinds();
+        let intervals = late_intervals(&self.selection);
         // Nobody but tables in use holds it, and those want the old one.
         let layout = Arc::make_mut(&mut self.layout);
         for &place in changed {
             let (edge, memory) = (&self.edges[place], &mut self.memories[place]);
-            memory.take_in(edge, layout.kind_of(edge, &self.selection), scale);
-            memory.hear(edge, place, &self.history, now);
             let door = Door::of(edge);
             if self.doors[place] != door {
                 Arc::make_mut(&mut self.doors)[place] = door;
             }
+            let kind = layout.kind_of(edge, &door, memory.kind, &self.selection);
+            memory.take_in(edge, kind, scale);
+            memory.hear(edge, place, &self.history, now);
+            memory.expect(intervals);
         }
         if layout.kinds() != known || self.planned.is_none() {
             layout.arrange(&self.selection);
