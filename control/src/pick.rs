@@ -16,7 +16,7 @@ use rand::Rng;
 use tidegate_proto::edge::{EdgeId, Scheme};
 
 pub use self::explain::{Explained, Explanation, explain, predicted_load};
-pub(crate) use self::reach::endpoint_port;
+pub(crate) use self::reach::Door;
 use self::search::{Candidate, Search};
 use crate::{
     publish::Snapshot,
@@ -76,6 +76,28 @@ pub struct Picked {
     pub load: f32,
 }
 
+/// A [`Picked`] that holds on to the snapshot.
+#[derive(Debug, Clone, Copy)]
+pub struct Chosen<'a> {
+    /// The edge.
+    pub edge: &'a Arc<EdgeView>,
+    /// The scheme to use; `http` where none was asked for.
+    pub scheme: Scheme,
+    /// The port to use.
+    pub port: u16,
+    /// The edge's predicted load before this client, as a share of its capacity.
+    pub load: f32,
+}
+
+impl Chosen<'_> {
+    /// The same, free of the snapshot.
+    #[must_use]
+    pub fn picked(&self) -> Picked {
+        let Self { edge, scheme, port, load } = *self;
+        Picked { edge: Arc::clone(edge), scheme, port, load }
+    }
+}
+
 /// Why there is no edge. The name is the reason code clients and metrics see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NoEdge {
@@ -130,24 +152,40 @@ pub fn pick(
     now: Duration,
     random: &mut impl Rng,
 ) -> Result<Picked, NoEdge> {
+    choose(snapshot, wanted, now, random).map(|chosen| chosen.picked())
+}
+
+/// As [`pick`], for those who do not keep the edge longer than the snapshot. What is known of an edge
+/// lies far apart from what a choice needs, and is not looked at.
+pub fn choose<'a>(
+    snapshot: &'a Snapshot,
+    wanted: &Wanted<'_>,
+    now: Duration,
+    random: &mut impl Rng,
+) -> Result<Chosen<'a>, NoEdge> {
     let search = Search::new(snapshot, wanted, now);
     let table = &*snapshot.table;
+    let rule = table.selection.rule_of(wanted.path);
     let mut is_full = false;
-    for pool in table.pools(wanted) {
-        let Some(found) = find(&search, pool, random) else { continue };
+    let mut try_pool = |pool| {
+        let found = find(&search, pool, random)?;
         if search.is_full(found.place) {
             is_full = true;
-            continue;
+            return None;
         }
-        let picked = search.picked(found);
+        let chosen = search.shown(&found);
         search.hand_out(&found);
-        return Ok(picked);
-    }
-    Err(if is_full { NoEdge::Full } else { why::no_edge(&search) })
+        Some(chosen)
+    };
+    let near = table
+        .zone_of(wanted)
+        .and_then(|zone| table.near(rule, zone, wanted.scheme).find_map(&mut try_pool));
+    near.or_else(|| try_pool(table.pool(rule, None, wanted.scheme)?))
+        .ok_or_else(|| if is_full { NoEdge::Full } else { why::no_edge(&search) })
 }
 
 /// An edge of a pool: as the policy draws, else the best of those that the client can use.
-fn find<'a>(search: &Search<'a>, pool: &Pool, random: &mut impl Rng) -> Option<Candidate<'a>> {
+fn find<'a>(search: &Search<'a, '_>, pool: &Pool, random: &mut impl Rng) -> Option<Candidate<'a>> {
     let is_sticky = search.table.selection.policy == Policy::Sticky;
     let kept = if is_sticky { sticky::draw(search, pool, random) } else { None };
     let drawn = kept.or_else(|| {
@@ -156,6 +194,20 @@ fn find<'a>(search: &Search<'a>, pool: &Pool, random: &mut impl Rng) -> Option<C
             search.chosen(place)
         })
     });
+    match drawn {
+        Some(found) if !search.is_full(found.place) => Some(found),
+        _ => look_at_all(search, pool, drawn, random),
+    }
+}
+
+/// The best of a pool, where what was drawn is full, or nothing was drawn that the client can use.
+#[cold]
+fn look_at_all<'a>(
+    search: &Search<'a, '_>,
+    pool: &Pool,
+    drawn: Option<Candidate<'a>>,
+    random: &mut impl Rng,
+) -> Option<Candidate<'a>> {
     // Where all have their share of the stream, a share gives way to the viewer.
     let beyond = search.beyond_shares();
     let found = drawn
@@ -195,7 +247,7 @@ pub fn alternates(
             }
         }
     }
-    best.into_iter().map(|(_, other)| search.picked(other)).collect()
+    best.into_iter().map(|(_, other)| search.shown(&other).picked()).collect()
 }
 
 #[cfg(test)]

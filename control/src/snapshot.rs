@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -101,6 +101,7 @@ pub struct Cell {
 impl Cell {
     /// Whether an order stands against the edge.
     #[must_use]
+    #[inline]
     pub fn is_drained(&self) -> bool {
         self.drained.load(Ordering::SeqCst)
     }
@@ -127,9 +128,17 @@ impl Cell {
         self.handed.load(Ordering::Relaxed)
     }
 
-    /// Counts one redirect.
-    pub(crate) fn hand_out(&self) {
+    /// Counts one redirect, here and in the count by which a planner notices that there were any.
+    #[inline]
+    pub(crate) fn hand_out(&self, noticed: &AtomicU32) {
         self.handed.fetch_add(1, Ordering::Relaxed);
+        noticed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// That of an edge which has had so many redirects already.
+    #[cfg(test)]
+    pub(crate) fn having_handed(handed: u64) -> Self {
+        Self { handed: AtomicU64::new(handed), ..Self::default() }
     }
 
     /// Counts a client's vote against the edge. Returns how many there are in this window.

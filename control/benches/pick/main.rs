@@ -1,15 +1,18 @@
 //! What a pick costs, and what a table costs.
 //!
 //! `cargo bench -p tidegate-control --bench pick` prints, for each policy and size of fleet, the time
-//! and the allocations of a pick beside a scan over all edges in the same process, which says how
-//! fast this machine is today; and the time to make a table. With `-- --instructions` it counts the
-//! instructions of a pick under callgrind instead, which no other load disturbs.
+//! of a choice (the edge is settled, its drain asked for again, the redirect counted), that of a
+//! whole pick (the edge is handed out too), a pick's allocations, and the time to make a table; and
+//! beside them the time of a scan over all edges in the same process, which says how fast this
+//! machine is today. Each is the median of many batches that take turns. With `-- --instructions` it
+//! counts instructions under callgrind instead, which no other load disturbs.
 
 mod fleet;
 
 use std::{
     collections::HashSet,
     hint::black_box,
+    net::IpAddr,
     process::Command,
     sync::Arc,
     time::{Duration, Instant},
@@ -17,7 +20,7 @@ use std::{
 
 use rand::{SeedableRng, rngs::SmallRng};
 use tidegate_control::{
-    pick::{Wanted, pick},
+    pick::{Wanted, choose, pick},
     publish::Snapshot,
     selection::{Planner, Policy, Selection},
     snapshot::FleetView,
@@ -28,22 +31,26 @@ const SIZES: [usize; 3] = [10, 1_000, 100_000];
 /// Picks between two tables.
 const BATCH: usize = 20_000;
 const BATCHES: usize = 20;
-/// What a scan needs at the largest size is known well enough after so many.
-const SCANS: usize = 20;
 /// Tables made to time one.
 const PLANS: usize = 15;
 /// Picks counted under callgrind.
-const COUNTED: usize = 20_000;
+const COUNTED: usize = 10_000;
 
 fn main() {
     let arguments: Vec<_> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let words: Vec<_> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
-        [] => times(),
+        [] => SIZES.into_iter().for_each(|edges| times(&Policy::ALL, edges)),
+        ["--times", policy, edges] => times(&[policy.parse().expect("a policy")], number(edges)),
         ["--instructions"] => instructions(),
         ["--picks", policy, edges, picks] => {
-            let policy = policy.parse().expect("a policy");
-            only_pick(policy, number(edges), number(picks));
+            let mut course = Course::new(policy.parse().expect("a policy"), number(edges));
+            let (snapshot, _) = course.plan();
+            (0..number(picks)).for_each(|_| course.pick(&snapshot));
+        }
+        ["--plans", policy, edges, plans] => {
+            let mut course = Course::new(policy.parse().expect("a policy"), number(edges));
+            (0..number(plans)).for_each(|_| drop(course.plan()));
         }
         _ => say("usage: pick [--instructions]".into()),
     }
@@ -63,7 +70,7 @@ struct Course {
     fleet: Arc<FleetView>,
     now: Duration,
     random: SmallRng,
-    own: HashSet<(std::net::IpAddr, u16)>,
+    own: HashSet<(IpAddr, u16)>,
 }
 
 impl Course {
@@ -74,7 +81,7 @@ impl Course {
             fleet: Arc::new(fleet::of(edges)),
             now: Duration::from_secs(100),
             random: SmallRng::seed_from_u64(1),
-            own: HashSet::new(),
+            own: HashSet::from([([10, 200, 0, 1].into(), 80), ([127, 0, 0, 1].into(), 80)]),
         }
     }
 
@@ -88,64 +95,66 @@ impl Course {
     }
 
     fn pick(&mut self, snapshot: &Snapshot) {
-        let wanted =
-            Wanted { path: "/live/cam.m3u8", ..Wanted::new(Some(Scheme::Http), 80, &self.own) };
+        let wanted = wanted(&self.own);
         let picked = pick(snapshot, black_box(&wanted), self.now, &mut self.random);
         let _ = black_box(picked.expect("there is an edge"));
     }
+
+    fn choose(&mut self, snapshot: &Snapshot) {
+        let wanted = wanted(&self.own);
+        let chosen = choose(snapshot, black_box(&wanted), self.now, &mut self.random);
+        let _ = black_box(chosen.expect("there is an edge"));
+    }
 }
 
-fn times() {
-    say("policy    edges   pick ns   scan ns   scan/pick   allocations   table ms".into());
-    for edges in SIZES {
-        let scan_ns = scan_ns(edges);
-        for policy in Policy::ALL {
-            let mut course = Course::new(policy, edges);
-            let (pick_ns, allocations) = course.time_picks();
-            let table_ms = course.time_tables();
-            let ratio = scan_ns / pick_ns;
-            say(format!(
-                "{policy:<8} {edges:>6} {pick_ns:>9.1} {scan_ns:>9.0} {ratio:>11.1} {allocations:>13} {table_ms:>10.2}"
-            ));
-        }
+fn wanted(own: &HashSet<(IpAddr, u16)>) -> Wanted<'_> {
+    Wanted { path: "/live/cam.m3u8", ..Wanted::new(Some(Scheme::Http), 80, own) }
+}
+
+fn times(policies: &[Policy], edges: usize) {
+    say("policy    edges  choice ns   pick ns   scan ns  allocations   table ms".into());
+    for &policy in policies {
+        let mut course = Course::new(policy, edges);
+        let (choice_ns, pick_ns, scan_ns, allocations) = course.time_picks();
+        let table_ms = course.time_tables();
+        say(format!(
+            "{policy:<8} {edges:>6} {choice_ns:>10.1} {pick_ns:>9.1} {scan_ns:>9.0} {allocations:>12} {table_ms:>10.2}"
+        ));
     }
 }
 
 impl Course {
-    /// The best batch, and all allocations.
-    fn time_picks(&mut self) -> (f64, u64) {
-        let (mut times, mut allocations) = (Vec::new(), 0);
+    /// Medians of a choice, a pick and a scan, and all allocations.
+    fn time_picks(&mut self) -> (f64, f64, f64, u64) {
+        let empty = || Vec::with_capacity(BATCHES);
+        let (mut choices, mut picks, mut scans) = (empty(), empty(), empty());
+        let mut allocations = 0;
         for _ in 0..BATCHES {
             let (snapshot, _) = self.plan();
-            let mut spent = Duration::ZERO;
             let counted = allocation_counter::measure(|| {
-                let begun = Instant::now();
-                (0..BATCH).for_each(|_| self.pick(&snapshot));
-                spent = begun.elapsed();
+                choices.push(each_ns(BATCH, || self.choose(&snapshot)));
+                picks.push(each_ns(BATCH, || self.pick(&snapshot)));
             });
             allocations += counted.count_total;
-            times.push(spent.as_secs_f64() * 1e9 / BATCH as f64);
+            scans.push(each_ns(1, || _ = black_box(scan(black_box(&snapshot.fleet)))));
         }
-        (best(times), allocations)
+        (median(choices), median(picks), median(scans), allocations)
     }
 
     fn time_tables(&mut self) -> f64 {
-        best((0..PLANS).map(|_| self.plan().1.as_secs_f64() * 1e3).collect())
+        median((0..PLANS).map(|_| self.plan().1.as_secs_f64() * 1e3).collect())
     }
+}
+
+/// What one of so many takes, in nanoseconds.
+fn each_ns(count: usize, mut one: impl FnMut()) -> f64 {
+    let begun = Instant::now();
+    (0..count).for_each(|_| one());
+    begun.elapsed().as_secs_f64() * 1e9 / count as f64
 }
 
 /// The way without a table: every edge is looked at for every client.
-fn scan_ns(edges: usize) -> f64 {
-    let fleet = fleet::of(edges);
-    let mut times = Vec::new();
-    for _ in 0..SCANS {
-        let begun = Instant::now();
-        black_box(scan(black_box(&fleet)));
-        times.push(begun.elapsed().as_secs_f64() * 1e9);
-    }
-    best(times)
-}
-
+///
 /// The place of the edge with the lowest share of its capacity in use.
 fn scan(fleet: &FleetView) -> Option<usize> {
     let share = |place: &usize| {
@@ -159,37 +168,34 @@ fn scan(fleet: &FleetView) -> Option<usize> {
     shares.min_by(|(a, _), (b, _)| a.total_cmp(b)).map(|(_, place)| place)
 }
 
-/// The best of many: what else the machine does can only add to it.
-fn best(figures: Vec<f64>) -> f64 {
-    figures.into_iter().fold(f64::INFINITY, f64::min)
+/// Half of them are above it: what else the machine does takes part in few batches, or in all.
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_unstable_by(f64::total_cmp);
+    figures[figures.len() / 2]
 }
 
-fn only_pick(policy: Policy, edges: usize, picks: usize) {
-    let mut course = Course::new(policy, edges);
-    let (snapshot, _) = course.plan();
-    (0..picks).for_each(|_| course.pick(&snapshot));
-}
-
-/// Two runs that differ in nothing but the number of picks.
+/// Two runs each that differ in nothing but the number of picks, or of tables.
 fn instructions() {
-    say("policy    edges   instructions a pick".into());
+    say("policy    edges   instructions a pick   a table".into());
     for edges in SIZES {
         for policy in Policy::ALL {
-            let few = callgrind(policy, edges, COUNTED / 2);
-            let many = callgrind(policy, edges, COUNTED);
-            let each = (many - few) / (COUNTED / 2) as f64;
-            say(format!("{policy:<8} {edges:>6} {each:>13.0}"));
+            let each = |what: &str, few: usize| {
+                let [fewer, more] = [few, 2 * few].map(|n| callgrind(what, policy, edges, n));
+                (more - fewer) / few as f64
+            };
+            let (pick, table) = (each("--picks", COUNTED), each("--plans", 4));
+            say(format!("{policy:<8} {edges:>6} {pick:>21.0} {table:>9.0}"));
         }
     }
 }
 
 /// Instructions of a whole run, by callgrind's last line.
-fn callgrind(policy: Policy, edges: usize, picks: usize) -> f64 {
+fn callgrind(what: &str, policy: Policy, edges: usize, count: usize) -> f64 {
     let program = std::env::current_exe().expect("this program has a path");
     let run = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(program)
-        .args(["--picks", policy.as_str(), &edges.to_string(), &picks.to_string()])
+        .args([what, policy.as_str(), &edges.to_string(), &count.to_string()])
         .output()
         .expect("valgrind is installed");
     let said = String::from_utf8_lossy(&run.stderr);

@@ -5,17 +5,19 @@ use rand::{Rng, RngExt};
 use crate::selection::{Draw, NEVER, Policy, Pool, Table};
 
 /// A place among the pool's members, by the policy; `None`: it has none that can be drawn.
+#[inline]
 pub(super) fn draw(table: &Table, pool: &Pool, age_ms: i32, random: &mut impl Rng) -> Option<u32> {
     match (&pool.draw, table.selection.policy) {
         (Draw::Alias(alias), Policy::Random) => alias.draw(random.next_u64()),
         (Draw::Alias(alias), _) => {
             let (one, other) = (random.next_u64(), random.next_u64());
-            Some(better(alias.draw(one)?, alias.draw(other)?, |place| table.key(place)))
+            let key = |place| table.prediction_key(place);
+            Some(better(alias.draw(one)?, alias.draw(other)?, key))
         }
         (Draw::Uniform, _) => {
             let members = pool.members();
             let mut any = || members.get(random.random_range(0..members.len().max(1))).copied();
-            Some(better(any()?, any()?, |place| table.key(place)))
+            Some(better(any()?, any()?, |place| table.report_key(place)))
         }
         (Draw::Front(front), _) => front.least(
             pool.members(),
@@ -28,7 +30,9 @@ pub(super) fn draw(table: &Table, pool: &Pool, age_ms: i32, random: &mut impl Rn
     }
 }
 
-/// The one with the lower key. The order of the two is random, so that ties are too.
+/// The one with the lower key. Both are worked out at once, so that neither waits for the other's
+/// memory. The order of the two is random, so that ties are too.
 fn better(one: u32, other: u32, key: impl Fn(u32) -> u64) -> u32 {
-    if one != other && key(other) < key(one) { other } else { one }
+    let (of_one, of_other) = (key(one), key(other));
+    if of_other < of_one { other } else { one }
 }

@@ -105,7 +105,7 @@ pub fn predicted_load(snapshot: &Snapshot, place: usize) -> Option<f64> {
     Some(f64::from(live)).filter(|load| load.is_finite())
 }
 
-fn explained(search: &Search<'_>, chances: &Chances, place: u32) -> Option<Explained> {
+fn explained(search: &Search<'_, '_>, chances: &Chances, place: u32) -> Option<Explained> {
     let (fleet, table) = (search.fleet, search.table);
     let edge = fleet.edges.get(place as usize)?;
     let row = table.row(place as usize).copied().unwrap_or_default();

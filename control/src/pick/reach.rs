@@ -5,25 +5,68 @@ use tidegate_proto::edge::{Host, Scheme};
 use super::Wanted;
 use crate::snapshot::EdgeView;
 
+/// An edge's ports, side by side with those of others. 20 bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Door {
+    /// The port that each scheme is reached by; 0: none.
+    ports: [u16; Scheme::ALL.len()],
+    /// The first of all it lists.
+    first: u16,
+    /// Whether it lists any; where it does not, all go by the client's own.
+    is_listed: bool,
+    /// Whether it is found by an address, so that it might be this redirector itself.
+    is_address: bool,
+}
+
+impl Door {
+    pub(crate) fn of(edge: &EdgeView) -> Self {
+        Self {
+            ports: Scheme::ALL.map(|scheme| endpoint_port(edge, scheme, 0).unwrap_or(0)),
+            first: edge.endpoints.first().map_or(0, |endpoint| endpoint.port.get()),
+            is_listed: !edge.endpoints.is_empty(),
+            is_address: matches!(edge.redirect_address, Host::Address(_)),
+        }
+    }
+
+    /// Whether a client of this scheme may be sent to the edge.
+    pub(crate) fn serves(&self, scheme: Scheme) -> bool {
+        !self.is_listed || self.ports[scheme as usize] != 0
+    }
+
+    /// The scheme and the port; `None`: the edge does not serve it, or it would lead back here.
+    #[inline]
+    pub(super) fn reach(&self, edge: &EdgeView, wanted: &Wanted<'_>) -> Option<(Scheme, u16)> {
+        let listed = wanted.scheme.map_or(self.first, |scheme| self.ports[scheme as usize]);
+        let port = if self.is_listed { listed } else { wanted.port };
+        if self.is_listed && port == 0 {
+            return None;
+        }
+        let port = wanted.port_override.unwrap_or(port);
+        if self.is_address && wanted.scheme.is_some() && leads_back(edge, port, wanted) {
+            return None;
+        }
+        Some((wanted.scheme.unwrap_or(Scheme::Http), port))
+    }
+}
+
+/// Whether this redirector itself listens there. Few ports are its own: to see that none of them is
+/// meant takes less than a look at the edge.
+fn leads_back(edge: &EdgeView, port: u16, wanted: &Wanted<'_>) -> bool {
+    if !wanted.own.iter().any(|(_, own)| *own == port) {
+        return false;
+    }
+    let Host::Address(address) = &edge.redirect_address else { return false };
+    wanted.own.contains(&(address.to_canonical(), port))
+}
+
 /// The scheme and the port; `None`: the edge does not serve it, or it would lead back here.
 pub(super) fn reach(edge: &EdgeView, wanted: &Wanted<'_>) -> Option<(Scheme, u16)> {
-    let (scheme, port) = match wanted.scheme {
-        None => (Scheme::Http, edge.endpoints.first().map_or(wanted.port, |e| e.port.get())),
-        Some(scheme) => (scheme, endpoint_port(edge, scheme, wanted.port)?),
-    };
-    let port = wanted.port_override.unwrap_or(port);
-    let leads_back = match &edge.redirect_address {
-        Host::Address(address) => {
-            wanted.scheme.is_some() && wanted.own.contains(&(address.to_canonical(), port))
-        }
-        Host::Name(_) => false,
-    };
-    (!leads_back).then_some((scheme, port))
+    Door::of(edge).reach(edge, wanted)
 }
 
 /// An edge that lists endpoints serves those alone. RTMPT is RTMP's port with HTTP around it, so
 /// it may use that; what is encrypted never falls to plain.
-pub(crate) fn endpoint_port(edge: &EdgeView, scheme: Scheme, default: u16) -> Option<u16> {
+pub(super) fn endpoint_port(edge: &EdgeView, scheme: Scheme, default: u16) -> Option<u16> {
     if edge.endpoints.is_empty() {
         return Some(default);
     }

@@ -5,19 +5,19 @@ use std::{sync::Arc, time::Duration};
 use rand::{Rng, RngExt};
 use tidegate_proto::{edge::Scheme, stream::StreamHash};
 
-use super::{Picked, Wanted, reach::reach};
+use super::{Chosen, Wanted};
 use crate::{
     publish::Snapshot,
     selection::{Table, stream_of},
-    snapshot::{EdgeView, FleetView},
+    snapshot::{Cell, EdgeView, FleetView},
 };
 
 /// What one pick looks for, and where.
 #[derive(Clone, Copy)]
-pub(super) struct Search<'a> {
+pub(super) struct Search<'a, 'w> {
     pub(super) fleet: &'a FleetView,
     pub(super) table: &'a Table,
-    pub(super) wanted: &'a Wanted<'a>,
+    pub(super) wanted: &'w Wanted<'w>,
     pub(super) age_ms: i32,
     pub(super) now: Duration,
     /// What the client asks for, where the table knows streams.
@@ -31,12 +31,13 @@ pub(super) struct Search<'a> {
 pub(super) struct Candidate<'a> {
     pub(super) place: u32,
     pub(super) edge: &'a Arc<EdgeView>,
-    scheme: Scheme,
-    port: u16,
+    pub(super) scheme: Scheme,
+    pub(super) port: u16,
 }
 
-impl<'a> Search<'a> {
-    pub(super) fn new(snapshot: &'a Snapshot, wanted: &'a Wanted<'_>, now: Duration) -> Self {
+impl<'a, 'w> Search<'a, 'w> {
+    #[inline]
+    pub(super) fn new(snapshot: &'a Snapshot, wanted: &'w Wanted<'_>, now: Duration) -> Self {
         let table = &*snapshot.table;
         let stream = table.affinity.as_ref().and_then(|_| stream_of(wanted.path));
         Self {
@@ -56,13 +57,15 @@ impl<'a> Search<'a> {
     }
 
     /// Counts the redirect to what was found.
+    #[inline]
     pub(super) fn hand_out(&self, found: &Candidate<'_>) {
-        self.table.hand_out(found.place, &found.edge.cell);
+        self.table.hand_out(found.place);
         if let (Some(affinity), Some(stream)) = (&self.table.affinity, self.stream) {
             affinity.note(stream, found.place, self.now);
         }
     }
 
+    #[inline]
     fn has_its_share(&self, place: u32) -> bool {
         match (&self.table.affinity, self.stream) {
             (Some(affinity), Some(stream)) => {
@@ -72,26 +75,29 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Whether an order stands against the edge at a place.
-    pub(super) fn is_drained(&self, place: u32) -> bool {
-        self.fleet.edges.get(place as usize).is_none_or(|edge| edge.cell.is_drained())
+    /// Whether the edge at a place is to get nobody, by order or by its own word.
+    #[inline]
+    pub(super) fn is_closed(&self, place: u32) -> bool {
+        self.table.cell(place).is_none_or(|cell| cell.is_drained() || cell.is_paused())
     }
 
     /// The edge at a place, if this client may be sent there now. Every edge goes through here
-    /// after it was drawn, however it was found; a drain relies on that.
+    /// after it was drawn, however it was found; a drain relies on that. The edge itself is looked
+    /// at for the few clients that have something against one: it is the memory that is furthest away.
+    #[inline]
     pub(super) fn chosen(&self, place: u32) -> Option<Candidate<'a>> {
         if !self.table.is_fresh(place, self.age_ms) {
             return None;
         }
         let edge = self.fleet.edges.get(place as usize)?;
-        if self.wanted.tried.contains(&edge.id) {
+        if !self.wanted.tried.is_empty() && self.wanted.tried.contains(&edge.id) {
             return None;
         }
         if self.keeps_to_share && self.has_its_share(place) {
             return None;
         }
-        let (scheme, port) = reach(edge, self.wanted)?;
-        if edge.cell.is_drained() || edge.cell.is_paused() {
+        let (scheme, port) = self.table.door(place)?.reach(edge, self.wanted)?;
+        if self.is_closed(place) {
             self.table.bar(place);
             return None;
         }
@@ -126,17 +132,15 @@ impl<'a> Search<'a> {
     }
 
     /// Whether the edge carries more than it is to be sent as long as another place can serve.
+    #[inline]
     pub(super) fn is_full(&self, place: u32) -> bool {
         self.wanted.has_overflow
             && f64::from(self.table.live_load(place)) > self.table.selection.overflow_at
     }
 
-    pub(super) fn picked(&self, found: Candidate<'a>) -> Picked {
-        Picked {
-            edge: Arc::clone(found.edge),
-            scheme: found.scheme,
-            port: found.port,
-            load: self.table.live_load(found.place),
-        }
+    #[inline]
+    pub(super) fn shown(&self, found: &Candidate<'a>) -> Chosen<'a> {
+        let load = self.table.live_load(found.place);
+        Chosen { edge: found.edge, scheme: found.scheme, port: found.port, load }
     }
 }

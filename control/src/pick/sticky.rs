@@ -20,7 +20,7 @@ const HEADROOM_MIN: f32 = 0.005;
 /// A host of the client's stream, or a new one. `None`: the stream is not known, or no edge of the
 /// pool is below the mean and has an open window.
 pub(super) fn draw<'a>(
-    search: &Search<'a>,
+    search: &Search<'a, '_>,
     pool: &Pool,
     random: &mut impl Rng,
 ) -> Option<Candidate<'a>> {
@@ -43,14 +43,14 @@ struct Found<'a> {
 }
 
 /// How many beginnings a look at the hosts of a stream has.
-pub(super) fn starts(search: &Search<'_>, stream: StreamHash) -> usize {
+pub(super) fn starts(search: &Search<'_, '_>, stream: StreamHash) -> usize {
     let hosts = search.table.affinity.as_ref().map(|affinity| affinity.hosts(stream).len());
     hosts.unwrap_or(0).max(1)
 }
 
 /// The best host that takes one more, seen from a start, and how many hosts were seen.
 pub(super) fn host<'a>(
-    search: &Search<'a>,
+    search: &Search<'a, '_>,
     pool: &Pool,
     stream: StreamHash,
     start: usize,
@@ -59,7 +59,12 @@ pub(super) fn host<'a>(
     (hosts.best.filter(|host| has_room(search, pool, host.place)), hosts.count)
 }
 
-fn best_host<'a>(search: &Search<'a>, pool: &Pool, stream: StreamHash, start: usize) -> Found<'a> {
+fn best_host<'a>(
+    search: &Search<'a, '_>,
+    pool: &Pool,
+    stream: StreamHash,
+    start: usize,
+) -> Found<'a> {
     let mut found = Found { key: u64::MAX, ..Found::default() };
     let Some(affinity) = &search.table.affinity else { return found };
     let reported = affinity.hosts(stream);
@@ -69,7 +74,7 @@ fn best_host<'a>(search: &Search<'a>, pool: &Pool, stream: StreamHash, start: us
         if found.count >= HOSTS_MAX {
             break;
         }
-        if pool.has(place) && !search.is_drained(place) {
+        if pool.has(place) && !search.is_closed(place) {
             found.consider(search, place);
         }
     }
@@ -77,7 +82,7 @@ fn best_host<'a>(search: &Search<'a>, pool: &Pool, stream: StreamHash, start: us
 }
 
 impl<'a> Found<'a> {
-    fn consider(&mut self, search: &Search<'a>, place: u32) {
+    fn consider(&mut self, search: &Search<'a, '_>, place: u32) {
         self.count += 1;
         let key = search.table.prediction_key(place);
         if key < self.key
@@ -89,7 +94,7 @@ impl<'a> Found<'a> {
 }
 
 /// Whether a host takes one more: it is hardly above the mean, or has plenty of capacity left.
-fn has_room(search: &Search<'_>, pool: &Pool, place: u32) -> bool {
+fn has_room(search: &Search<'_, '_>, pool: &Pool, place: u32) -> bool {
     let selection = &search.table.selection;
     let level =
         (f64::from(pool.mean()) * (1.0 + selection.sticky_slack)).max(selection.sticky_floor);
@@ -100,7 +105,7 @@ fn has_room(search: &Search<'_>, pool: &Pool, place: u32) -> bool {
 /// lower it is below the mean. The way and what is accepted depend on the stream and on loads alone,
 /// so redirectors open the same host.
 pub(super) fn open<'a>(
-    search: &Search<'a>,
+    search: &Search<'a, '_>,
     pool: &Pool,
     stream: StreamHash,
 ) -> Option<Candidate<'a>> {

@@ -2,7 +2,7 @@
 
 use super::{NoEdge, reach::reach, search::Search};
 
-pub(super) fn no_edge(search: &Search<'_>) -> NoEdge {
+pub(super) fn no_edge(search: &Search<'_, '_>) -> NoEdge {
     let fleet = search.fleet;
     if fleet.edges.is_empty() {
         return NoEdge::EmptyFleet;

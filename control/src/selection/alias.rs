@@ -46,6 +46,7 @@ impl Alias {
     }
 
     /// One place, by 64 random bits; `None` if none has any weight.
+    #[inline]
     pub(crate) fn draw(&self, bits: u64) -> Option<u32> {
         let at = ((bits >> 32) * self.slots.len() as u64) >> 32;
         let slot = self.slots.get(at as usize)?;

@@ -78,7 +78,10 @@ mod tests {
     use tidegate_proto::{edge::Capacity, heartbeat::Load};
 
     use super::*;
-    use crate::{admin::sample, snapshot::EdgeView};
+    use crate::{
+        admin::sample,
+        snapshot::{Cell, EdgeView},
+    };
 
     const NOW: Duration = Duration::from_secs(100);
 
@@ -109,8 +112,8 @@ mod tests {
     fn the_mean_the_highest_and_those_held_back_are_found() {
         let late = EdgeView { heard: NOW - Duration::from_secs(3), ..edge(5, Some(0)) };
         let young = EdgeView { session_reports: 1, ..edge(2, Some(20)) };
-        let busy = edge(3, Some(0));
-        (0..30).for_each(|_| busy.cell.hand_out());
+        let cell = Arc::new(Cell::having_handed(30));
+        let busy = EdgeView { cell, ..edge(3, Some(0)) };
         let all = vec![edge(1, Some(60)), young, busy, edge(4, None), late];
         let found = balance(all);
         assert!((found.highest - 0.6).abs() < 1e-3, "{found:?}");

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tidegate_proto::edge::{Labels, Scheme};
 
 use super::{Selection, ZoneId};
-use crate::{pick::endpoint_port, snapshot::EdgeView};
+use crate::{pick::Door, snapshot::EdgeView};
 
 /// A client's scheme, or none.
 const SCHEMES: usize = 1 + Scheme::ALL.len();
@@ -33,9 +33,19 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// The kind of an edge. A new one is noted; [`arrange`](Self::arrange) gives it its pools.
-    pub(super) fn kind_of(&mut self, edge: &EdgeView, selection: &Selection) -> u32 {
-        let kind = describe(edge, selection);
+    /// The kind of an edge that was of the kind `last`, and its door. A new kind is noted;
+    /// [`arrange`](Self::arrange) gives it its pools.
+    pub(super) fn kind_of(
+        &mut self,
+        edge: &EdgeView,
+        door: &Door,
+        last: u32,
+        selection: &Selection,
+    ) -> u32 {
+        let kind = describe(edge, door, selection);
+        if self.kinds.get(last as usize) == Some(&kind) {
+            return last;
+        }
         let next = self.kinds.len() as u32;
         *self.by_kind.entry(kind).or_insert_with(|| {
             self.kinds.push(kind);
@@ -83,6 +93,7 @@ impl Layout {
     }
 
     /// The pool of a rule (`None`: none fits), a zone (`None`: any) and a scheme (`None`: any).
+    #[inline]
     pub(super) fn pool(
         &self,
         rule: Option<usize>,
@@ -96,15 +107,15 @@ impl Layout {
     }
 }
 
+#[inline]
 fn scheme_at(scheme: Option<Scheme>) -> usize {
     scheme.map_or(0, |scheme| scheme as usize + 1)
 }
 
-fn describe(edge: &EdgeView, selection: &Selection) -> Kind {
+fn describe(edge: &EdgeView, door: &Door, selection: &Selection) -> Kind {
     let mut schemes = 1;
     for scheme in Scheme::ALL {
-        let is_served = endpoint_port(edge, scheme, 0).is_some();
-        schemes |= u8::from(is_served) << scheme_at(Some(scheme));
+        schemes |= u8::from(door.serves(scheme)) << scheme_at(Some(scheme));
     }
     let mut rules = 0;
     if carries(edge, &selection.labels) {
@@ -113,10 +124,17 @@ fn describe(edge: &EdgeView, selection: &Selection) -> Kind {
             rules |= u32::from(carries(edge, &rule.labels)) << (at + 1);
         }
     }
-    let zone = edge.labels.get(&selection.zone_label).and_then(|name| {
-        selection.zones.names().iter().position(|zone| zone == name).map(|at| ZoneId(at as u16))
-    });
-    Kind { schemes, rules, zone }
+    Kind { schemes, rules, zone: zone_of(edge, selection) }
+}
+
+fn zone_of(edge: &EdgeView, selection: &Selection) -> Option<ZoneId> {
+    let names = selection.zones.names();
+    if names.is_empty() {
+        // Labels lie far away in memory.
+        return None;
+    }
+    let name = edge.labels.get(&selection.zone_label)?;
+    names.iter().position(|zone| zone == name).map(|at| ZoneId(at as u16))
 }
 
 fn carries(edge: &EdgeView, demanded: &Labels) -> bool {

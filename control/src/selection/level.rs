@@ -9,10 +9,10 @@ pub(super) fn level(edges: &[(f64, f64)], volume: f64) -> f64 {
     loop {
         let (mut carried, mut capacity) = (0.0, 0.0);
         for (load, limit) in edges {
-            if *load < level {
-                carried += load * limit;
-                capacity += limit;
-            }
+            // Without a branch, as nobody could foresee which way it goes.
+            let below = if *load < level { *limit } else { 0.0 };
+            carried += load * below;
+            capacity += below;
         }
         if capacity <= 0.0 {
             return if level.is_finite() { level } else { 0.0 };

@@ -34,6 +34,8 @@ pub(super) struct Memory {
     pub(super) fresh_until: Duration,
     /// When its last report was taken in; `None`: it is not in any view yet.
     pub(super) heard: Option<Duration>,
+    /// When that will have been too long ago.
+    pub(super) late_at: Duration,
 }
 
 impl Default for Memory {
@@ -51,6 +53,7 @@ impl Default for Memory {
             interval: Duration::ZERO,
             fresh_until: Duration::ZERO,
             heard: None,
+            late_at: Duration::ZERO,
         }
     }
 }
@@ -96,13 +99,9 @@ impl Memory {
         self.ratio += (shown - self.ratio) * part;
     }
 
-    /// Whether its last report is older than so many of its intervals.
-    pub(super) fn is_late(&self, intervals: f64, now: Duration) -> bool {
-        now > self.late_at(intervals)
-    }
-
-    /// When it will be.
-    pub(super) fn late_at(&self, intervals: f64) -> Duration {
-        self.heard.unwrap_or_default().saturating_add(self.interval.mul_f64(intervals))
+    /// Its last report is late once it is older than so many of its intervals.
+    pub(super) fn expect(&mut self, intervals: f64) {
+        let heard = self.heard.unwrap_or_default();
+        self.late_at = heard.saturating_add(self.interval.mul_f64(intervals));
     }
 }

@@ -17,9 +17,12 @@ use super::{
     memory::Memory,
     pool::{Standing, Tiers},
     score::Scale,
-    tide::{JoinRates, Tide},
+    tide::{JoinRates, Tide, late_intervals},
 };
-use crate::snapshot::{Cell, EdgeView, FleetView};
+use crate::{
+    pick::Door,
+    snapshot::{Cell, EdgeView, FleetView},
+};
 
 /// Below this many joins a second the rate has no effect worth a new table.
 const RATE_MIN: f64 = 0.01;
@@ -30,7 +33,8 @@ pub struct Planner {
     selection: Arc<Selection>,
     /// The edges of the last table; what follows is in their order.
     edges: Vec<Arc<EdgeView>>,
-    cells: Vec<Arc<Cell>>,
+    cells: Arc<[Arc<Cell>]>,
+    doors: Arc<[Door]>,
     memories: Vec<Memory>,
     /// What tables count, see [`Table`], and how far that had come at the last one.
     counts: Arc<[AtomicU32]>,
@@ -54,7 +58,8 @@ impl Planner {
             streams: Follower::new(&selection),
             selection,
             edges: Vec::new(),
-            cells: Vec::new(),
+            cells: Arc::new([]),
+            doors: Arc::new([]),
             memories: Vec::new(),
             counts: Arc::new([]),
             handed: Vec::new(),
@@ -94,6 +99,8 @@ impl Planner {
             at: now,
             rows,
             counts: Arc::clone(&self.counts),
+            cells: Arc::clone(&self.cells),
+            doors: Arc::clone(&self.doors),
             barred: (0..=self.cells.len() / 64).map(|_| AtomicU64::new(0)).collect(),
             layout: Arc::clone(&self.layout),
             pools: Vec::new(),
@@ -143,6 +150,7 @@ impl Planner {
             self.edges.push(Arc::clone(view));
         }
         self.cells = edges.iter().map(|edge| Arc::clone(&edge.cell)).collect();
+        self.doors = edges.iter().map(|edge| Door::of(edge)).collect();
         self.counts = edges.iter().map(|edge| AtomicU32::new(edge.cell.handed() as u32)).collect();
         // Unlike any count, so that all cells are read.
         self.handed = self.counts.iter().map(|count| !count.load(Ordering::Relaxed)).collect();
@@ -171,12 +179,19 @@ impl Planner {
     /// Takes in the views that have changed.
     fn read(&mut self, changed: &[usize], scale: &Scale, now: Duration) {
         let known = self.layout.kinds();
+        let intervals = late_intervals(&self.selection);
         // Nobody but tables in use holds it, and those want the old one.
         let layout = Arc::make_mut(&mut self.layout);
         for &place in changed {
             let (edge, memory) = (&self.edges[place], &mut self.memories[place]);
-            memory.take_in(edge, layout.kind_of(edge, &self.selection), scale);
+            let door = Door::of(edge);
+            if self.doors[place] != door {
+                Arc::make_mut(&mut self.doors)[place] = door;
+            }
+            let kind = layout.kind_of(edge, &door, memory.kind, &self.selection);
+            memory.take_in(edge, kind, scale);
             memory.hear(edge, place, &self.history, now);
+            memory.expect(intervals);
         }
         if layout.kinds() != known || self.planned.is_none() {
             layout.arrange(&self.selection);

@@ -25,6 +25,7 @@ pub struct Row {
 
 impl Row {
     /// Redirects since the table was made, given the count now.
+    #[inline]
     pub(super) fn since(&self, handed: u32) -> f32 {
         handed.wrapping_sub(self.handed) as f32
     }

@@ -68,6 +68,7 @@ pub struct Rule {
 impl Selection {
     /// The place of the first rule that fits a path.
     #[must_use]
+    #[inline]
     pub fn rule_of(&self, path: &str) -> Option<usize> {
         self.rules.iter().position(|rule| rule.fits(path))
     }

@@ -11,7 +11,10 @@ use std::{
 use tidegate_proto::edge::Scheme;
 
 use super::{Affinity, Policy, Pool, Row, Selection, ZoneId, layout::Layout};
-use crate::{pick::Wanted, snapshot::Cell};
+use crate::{
+    pick::{Door, Wanted},
+    snapshot::Cell,
+};
 
 /// One fleet, prepared for picks. It belongs to the [`FleetView`](crate::snapshot::FleetView) it was
 /// made of: places in it are places in that fleet's `edges`.
@@ -26,6 +29,8 @@ pub struct Table {
     /// What picks have handed out to each edge, side by side: cells lie all over the memory, and a
     /// pick looks at several edges. Tables of the same edges share it.
     pub(super) counts: Arc<[AtomicU32]>,
+    pub(super) cells: Arc<[Arc<Cell>]>,
+    pub(super) doors: Arc<[Door]>,
     /// One bit for each edge that a pick found drained: it is not looked at again.
     pub(super) barred: Vec<AtomicU64>,
     pub(super) layout: Arc<Layout>,
@@ -68,16 +73,29 @@ impl Table {
     }
 
     /// The row with the redirects since it was made.
+    #[inline]
     fn live(&self, place: u32) -> Option<(&Row, f32)> {
         let row = self.rows.get(place as usize)?;
         Some((row, row.since(self.counts.get(place as usize)?.load(Ordering::Relaxed))))
     }
 
-    /// Counts one redirect to the edge at a place, whose cell this is.
-    pub(crate) fn hand_out(&self, place: u32, cell: &Cell) {
-        cell.hand_out();
-        if let Some(count) = self.counts.get(place as usize) {
-            count.fetch_add(1, Ordering::Relaxed);
+    /// What outlives the views of the edge at a place.
+    #[inline]
+    pub(crate) fn cell(&self, place: u32) -> Option<&Cell> {
+        self.cells.get(place as usize).map(|cell| &**cell)
+    }
+
+    /// How the edge at a place is reached.
+    #[inline]
+    pub(crate) fn door(&self, place: u32) -> Option<&Door> {
+        self.doors.get(place as usize)
+    }
+
+    /// Counts one redirect to the edge at a place.
+    #[inline]
+    pub(crate) fn hand_out(&self, place: u32) {
+        if let (Some(cell), Some(count)) = (self.cell(place), self.counts.get(place as usize)) {
+            cell.hand_out(count);
         }
         // Most picks find it noted, and so do not contend for it.
         if !self.used.load(Ordering::Relaxed) {
@@ -93,6 +111,7 @@ impl Table {
         }
     }
 
+    #[inline]
     pub(crate) fn is_barred(&self, place: u32) -> bool {
         let word = self.barred.get(place as usize / 64);
         word.is_none_or(|word| word.load(Ordering::Relaxed) >> (place % 64) & 1 == 1)
@@ -100,45 +119,55 @@ impl Table {
 
     /// An edge's predicted load now; infinite for a place that there is not.
     #[must_use]
+    #[inline]
     pub fn live_load(&self, place: u32) -> f32 {
         self.live(place).map_or(f32::INFINITY, |(row, since)| row.load + since * row.step)
     }
 
     /// What an edge's predicted load would be with one viewer more.
     #[must_use]
+    #[inline]
     pub fn load_with_one_more(&self, place: u32) -> f32 {
         self.live(place).map_or(f32::INFINITY, |(row, since)| self.with_one_more(row, since))
     }
 
+    #[inline]
     fn with_one_more(&self, row: &Row, since: f32) -> f32 {
         row.load + since * row.step + self.viewer_bps / row.capacity_bps
     }
 
     /// Redirects until an edge's confirmation window closes; not above 0: it is closed.
     #[must_use]
+    #[inline]
     pub fn room(&self, place: u32) -> f32 {
         self.live(place).map_or(f32::NEG_INFINITY, |(row, since)| row.room - since)
     }
 
     /// Whether an edge may be handed more without a report that confirms what it got.
     #[must_use]
+    #[inline]
     pub fn window_open(&self, place: u32) -> bool {
         self.room(place) > 0.0
     }
 
     /// Whether an edge is to be heard still. This is asked at every pick, so that a stalled writer
     /// cannot keep a dead edge alive.
+    #[inline]
     pub(crate) fn is_fresh(&self, place: u32, age_ms: i32) -> bool {
         self.rows.get(place as usize).is_some_and(|row| age_ms <= row.fresh_ms)
     }
 
     /// How old the table is, in milliseconds.
+    #[inline]
     pub(crate) fn age_ms(&self, now: Duration) -> i32 {
-        i32::try_from(now.saturating_sub(self.at).as_millis()).unwrap_or(i32::MAX)
+        let age = now.saturating_sub(self.at);
+        let ms = age.as_secs().saturating_mul(1_000).saturating_add(age.subsec_millis().into());
+        i32::try_from(ms).unwrap_or(i32::MAX)
     }
 
     /// Orders edges, the best first: those whose window is open by their load with one viewer more,
     /// then the others by how far they are over. It only grows while the table stands.
+    #[inline]
     pub(crate) fn prediction_key(&self, place: u32) -> u64 {
         self.live(place).map_or(u64::MAX, |(row, since)| {
             let over = since - row.room;
@@ -151,12 +180,14 @@ impl Table {
     }
 
     /// Orders edges by reports alone, as `wowza`, `report` and `p2c` do.
+    #[inline]
     pub(crate) fn report_key(&self, place: u32) -> u64 {
         self.live(place)
             .map_or(u64::MAX, |(row, since)| ordered(row.score + since * row.score_step))
     }
 
     /// Orders edges by what the policy goes by.
+    #[inline]
     pub(crate) fn key(&self, place: u32) -> u64 {
         match self.selection.policy {
             Policy::Wowza | Policy::Report | Policy::P2c => self.report_key(place),
@@ -169,6 +200,7 @@ impl Table {
     /// The pool of a rule by its place among the rules (`None`: no rule fits), of a zone (`None`:
     /// any), and of a scheme (`None`: any).
     #[must_use]
+    #[inline]
     pub fn pool(
         &self,
         rule: Option<usize>,
@@ -178,21 +210,36 @@ impl Table {
         self.pools.get(self.layout.pool(rule, zone, scheme)?)
     }
 
-    /// The pools that a client's edge is looked for in, in this order: its zone's, those of the
-    /// zones that stand in for it, as long as they have members and are not too full; then all.
-    pub fn pools<'a>(&'a self, wanted: &Wanted<'_>) -> impl Iterator<Item = &'a Pool> + 'a {
+    /// The pools that a client's edge is looked for in, in this order: those [near](Self::near) it,
+    /// then all.
+    pub(crate) fn pools<'a>(&'a self, wanted: &Wanted<'_>) -> impl Iterator<Item = &'a Pool> + 'a {
         let rule = self.selection.rule_of(wanted.path);
         let scheme = wanted.scheme;
+        let zone = self.zone_of(wanted).into_iter();
+        let near = zone.flat_map(move |zone| self.near(rule, zone, scheme));
+        near.chain(self.pool(rule, None, scheme))
+    }
+
+    /// The client's zone, where there are any.
+    #[inline]
+    pub(crate) fn zone_of(&self, wanted: &Wanted<'_>) -> Option<ZoneId> {
         let zones = &self.selection.zones;
-        let own = wanted.client.and_then(|client| zones.of(client));
-        let next = own.map(|zone| zones.next(zone)).unwrap_or_default();
-        let near = own
-            .into_iter()
-            .chain(next.iter().copied())
+        if zones.is_empty() { None } else { wanted.client.and_then(|client| zones.of(client)) }
+    }
+
+    /// The pools of a zone and of those that stand in for it, as long as they have members and are
+    /// not too full.
+    pub(crate) fn near(
+        &self,
+        rule: Option<usize>,
+        zone: ZoneId,
+        scheme: Option<Scheme>,
+    ) -> impl Iterator<Item = &Pool> {
+        std::iter::once(zone)
+            .chain(self.selection.zones.next(zone).iter().copied())
             .filter_map(move |zone| self.pool(rule, Some(zone), scheme))
             .filter(|pool| !pool.members().is_empty())
-            .filter(|pool| f64::from(pool.mean()) <= self.selection.zone_spill);
-        near.chain(self.pool(rule, None, scheme))
+            .filter(|pool| f64::from(pool.mean()) <= self.selection.zone_spill)
     }
 }
 
@@ -200,6 +247,7 @@ impl Table {
 const CLOSED: u64 = 1 << 32;
 
 /// A share as an integer of the same order; below 0 it counts as 0.
+#[inline]
 fn ordered(share: f32) -> u64 {
     u64::from(share.max(0.0).to_bits())
 }

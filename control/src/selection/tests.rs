@@ -54,8 +54,7 @@ impl Course {
     /// As picks do that use the newest table.
     fn hand_out(&mut self, place: u32, count: u32) {
         let table = self.plan();
-        let cell = &self.fleet.edges[place as usize].cell;
-        (0..count).for_each(|_| table.hand_out(place, cell));
+        (0..count).for_each(|_| table.hand_out(place));
     }
 
     fn change(&mut self, place: usize, change: impl FnOnce(&mut EdgeView)) {
@@ -373,7 +372,7 @@ fn a_table_is_due_when_something_was_handed_out_or_an_edge_becomes_late() {
     let mut course = Course::new(4, Selection::default());
     let table = course.plan();
     assert!(!course.planner.is_due(course.now));
-    table.hand_out(0, &course.fleet.edges[0].cell);
+    table.hand_out(0);
     assert!(course.planner.is_due(course.now));
     course.plan();
     assert!(!course.planner.is_due(course.now));

@@ -70,7 +70,8 @@ pub(super) struct Tide {
     pub(super) late_at: Duration,
     scale: Scale,
     now: Duration,
-    late_intervals: Option<f64>,
+    /// Whether a late report speaks against an edge.
+    minds_late: bool,
     window: f64,
     /// Reports in which a new session grows; 0: none is held back.
     slow_start: u32,
@@ -108,7 +109,7 @@ impl Tide {
             late_at: census.late_at,
             scale,
             now,
-            late_intervals: (!is_panic && !late_forgiven).then(|| late_intervals(selection)),
+            minds_late: !is_panic && !late_forgiven,
             window: selection.window.max(least).max(joining),
             slow_start: if ramp_forgiven { 0 } else { selection.slow_start_reports },
             median: is_panic.then(|| Figures::of(&fleet.estimates.load, &Default::default())),
@@ -124,7 +125,7 @@ impl Tide {
     pub(super) fn standing(&self, memory: &Memory) -> Standing {
         if !self.figures(memory).is_measured() {
             Standing::Unmeasured
-        } else if self.late_intervals.is_some_and(|n| memory.is_late(n, self.now)) {
+        } else if self.minds_late && self.now > memory.late_at {
             Standing::Late
         } else {
             Standing::Measured
@@ -243,10 +244,9 @@ impl Census {
         scale: &Scale,
         now: Duration,
     ) -> Self {
-        let intervals = late_intervals(selection);
         let mut census = Self::none();
         for memory in eligible {
-            let late_at = memory.late_at(intervals);
+            let late_at = memory.late_at;
             census.edges += 1;
             census.ramping += usize::from(memory.reports <= selection.slow_start_reports);
             census.targets[(memory.redirectors as usize).min(TARGETS_MAX)] += 1;
@@ -271,7 +271,8 @@ impl Census {
     }
 }
 
-fn late_intervals(selection: &Selection) -> f64 {
+/// How many of its intervals an edge may be silent until it is late.
+pub(super) fn late_intervals(selection: &Selection) -> f64 {
     match selection.policy {
         Policy::Sticky => selection.late_intervals_sticky,
         _ => selection.late_intervals,

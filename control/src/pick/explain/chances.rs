@@ -52,7 +52,7 @@ struct Chance {
 
 impl Chances {
     /// Goes through the pools as a pick does. What is passed over in one goes on to the next.
-    pub(super) fn of(search: &Search<'_>) -> Self {
+    pub(super) fn of(search: &Search<'_, '_>) -> Self {
         let by_place = vec![Standing::default(); search.fleet.edges.len()];
         let mut chances = Self { by_place, nobody: true, is_full: false };
         for &place in search.fleet.eligible.iter().chain(&search.fleet.fallback) {
@@ -125,7 +125,7 @@ impl Chances {
 }
 
 /// The edges that a pick finds in a pool, with their chances; they add up to 1 unless there are none.
-fn found(search: &Search<'_>, pool: &Pool) -> Vec<Chance> {
+fn found(search: &Search<'_, '_>, pool: &Pool) -> Vec<Chance> {
     let (mut found, left) = match search.stream {
         Some(stream) if search.table.selection().policy == Policy::Sticky => {
             sticky(search, pool, stream)
@@ -158,7 +158,7 @@ fn found(search: &Search<'_>, pool: &Pool) -> Vec<Chance> {
 }
 
 /// What is found by drawing so often as a pick does, and the chance that nothing is.
-fn tried(search: &Search<'_>, pool: &Pool) -> (Vec<Chance>, f64) {
+fn tried(search: &Search<'_, '_>, pool: &Pool) -> (Vec<Chance>, f64) {
     let drawn = drawn(search, pool);
     let count = drawn.len();
     let mut found: Vec<_> =
@@ -173,7 +173,7 @@ fn tried(search: &Search<'_>, pool: &Pool) -> (Vec<Chance>, f64) {
 }
 
 /// What the hosts of a stream and new ones get, and the chance that there is none.
-fn sticky(search: &Search<'_>, pool: &Pool, stream: StreamHash) -> (Vec<Chance>, f64) {
+fn sticky(search: &Search<'_, '_>, pool: &Pool, stream: StreamHash) -> (Vec<Chance>, f64) {
     let starts = sticky::starts(search, stream);
     // Of very many beginnings some stand for all.
     let step = starts.div_ceil(STARTS_MAX);
@@ -206,7 +206,7 @@ fn sticky(search: &Search<'_>, pool: &Pool, stream: StreamHash) -> (Vec<Chance>,
 }
 
 /// The chance of each place at one draw.
-fn drawn(search: &Search<'_>, pool: &Pool) -> Vec<(u32, f64)> {
+fn drawn(search: &Search<'_, '_>, pool: &Pool) -> Vec<(u32, f64)> {
     let members = pool.members();
     let each = 1.0 / members.len().max(1) as f64;
     match (&pool.draw, search.table.selection().policy) {
@@ -218,7 +218,7 @@ fn drawn(search: &Search<'_>, pool: &Pool) -> Vec<(u32, f64)> {
         (Draw::Front(_), _) => {
             let is_out = |place: &u32| {
                 let is_fresh = search.table.is_fresh(*place, search.age_ms);
-                search.is_drained(*place) || search.table.is_barred(*place) || !is_fresh
+                search.is_closed(*place) || search.table.is_barred(*place) || !is_fresh
             };
             let in_service: Vec<_> =
                 members.iter().copied().filter(|place| !is_out(place)).collect();
@@ -243,7 +243,7 @@ fn summed(mut chances: Vec<(u32, f64)>) -> Vec<(u32, f64)> {
 }
 
 /// Two are drawn, the one with the lower key is taken; of equals the first.
-fn better_of_two(search: &Search<'_>, drawn: Vec<(u32, f64)>) -> Vec<(u32, f64)> {
+fn better_of_two(search: &Search<'_, '_>, drawn: Vec<(u32, f64)>) -> Vec<(u32, f64)> {
     let mut keyed: Vec<_> =
         drawn.into_iter().map(|(place, chance)| (search.table.key(place), place, chance)).collect();
     // The worst first.
@@ -261,11 +261,11 @@ fn better_of_two(search: &Search<'_>, drawn: Vec<(u32, f64)>) -> Vec<(u32, f64)>
 }
 
 /// The best of these places that the client can use; several where they are equal.
-fn least(search: &Search<'_>, places: &[u32]) -> Vec<u32> {
+fn least(search: &Search<'_, '_>, places: &[u32]) -> Vec<u32> {
     lowest(search, places.iter().copied().filter(|place| search.chosen(*place).is_some()))
 }
 
-fn lowest(search: &Search<'_>, places: impl Iterator<Item = u32>) -> Vec<u32> {
+fn lowest(search: &Search<'_, '_>, places: impl Iterator<Item = u32>) -> Vec<u32> {
     let mut best = Vec::new();
     let mut lowest = u64::MAX;
     for place in places {

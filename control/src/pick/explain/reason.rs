@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Of several reasons the first in the order in which a pick would meet them.
-pub(super) fn reason(search: &Search<'_>, chances: &Chances, place: u32) -> ExplainReason {
+pub(super) fn reason(search: &Search<'_, '_>, chances: &Chances, place: u32) -> ExplainReason {
     let Some(edge) = search.fleet.edges.get(place as usize) else {
         return ExplainReason::Unspecified;
     };
@@ -57,7 +57,7 @@ fn by_health(edge: &EdgeView) -> ExplainReason {
 }
 
 /// Why an edge does not fit the client.
-fn by_demand(search: &Search<'_>, edge: &EdgeView) -> Option<ExplainReason> {
+fn by_demand(search: &Search<'_, '_>, edge: &EdgeView) -> Option<ExplainReason> {
     let wanted = search.wanted;
     if label_wanting(search.table.selection(), wanted.path, edge).is_some() {
         return Some(ExplainReason::LabelMissing);
@@ -83,7 +83,12 @@ pub(super) fn label_wanting<'a>(
 }
 
 /// Why others are preferred to an edge that could serve.
-fn by_rank(search: &Search<'_>, standing: Standing, place: u32, edge: &EdgeView) -> ExplainReason {
+fn by_rank(
+    search: &Search<'_, '_>,
+    standing: Standing,
+    place: u32,
+    edge: &EdgeView,
+) -> ExplainReason {
     if search.chosen(place).is_none() {
         // Everything else that a pick checks was asked before.
         return ExplainReason::SpreadLimit;

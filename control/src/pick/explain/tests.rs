@@ -17,7 +17,7 @@ use crate::{
     admin::sample,
     pick::pick,
     selection::{Evidence, Policy, Rule, Selection, Zone, Zones},
-    snapshot::{EdgeView, FleetView, Liveness, Reason},
+    snapshot::{Cell, EdgeView, FleetView, Liveness, Reason},
 };
 
 const NOW: Duration = Duration::from_secs(1_000);
@@ -143,8 +143,7 @@ fn each_reason_of_rank_is_given() {
     assert_eq!(of([edge(1, 1_100), edge(2, 10)], least(), full), [Overloaded, Candidate]);
     let tried: &'static [_] = &[tidegate_proto::edge::EdgeId([1; 16])];
     assert_eq!(pair([edge(1, 0), edge(2, 10)], least(), |w| w.tried = tried), [Failed, Candidate]);
-    let busy = edge(1, 0);
-    (0..400).for_each(|_| busy.cell.hand_out());
+    let busy = EdgeView { cell: Arc::new(Cell::having_handed(400)), ..edge(1, 0) };
     assert_eq!(of([busy, edge(2, 950)], least(), nothing), [WindowClosed, Candidate]);
 }
 
@@ -240,8 +239,8 @@ fn that_nobody_is_chosen_is_explained_as_a_pick_would() {
 
 #[test]
 fn an_edge_is_explained_with_its_figures_and_no_redirect_is_counted() {
-    let half = EdgeView { weight: 0.5, ..edge(1, 100) };
-    (0..10).for_each(|_| half.cell.hand_out());
+    let cell = Arc::new(Cell::having_handed(10));
+    let half = EdgeView { weight: 0.5, cell, ..edge(1, 100) };
     let fleet = snapshot(vec![half, edge(2, 900)], least());
     let own = HashSet::new();
     let explanation = explain(&fleet, &Wanted::new(None, 80, &own), NOW);
@@ -266,6 +265,7 @@ prop_compose! {
         carried in prop::option::of(1u32..500),
     ) -> EdgeView {
             let mut edge = EdgeView { weight, session_reports: reports, ..edge(0, 0) };
+            edge.cell = Arc::new(Cell::having_handed(handed.into()));
             edge.load.viewers = viewers;
             edge.heard = NOW - Duration::from_secs(age);
             edge.fresh_until = edge.heard + Duration::from_secs(6);
@@ -284,7 +284,6 @@ prop_compose! {
                 2 => edge.cell.set_drained(true),
                 _ => {}
             }
-            (0..handed).for_each(|_| edge.cell.hand_out());
             edge
     }
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use tidegate_proto::edge::Labels;
 
 use super::*;
-use crate::selection::Rule;
+use crate::{selection::Rule, snapshot::Cell};
 
 /// An edge with anything known of it or nothing.
 fn any_edge() -> impl Strategy<Value = EdgeView> {
@@ -207,14 +207,12 @@ fn each_policy_that_looks_for_the_least_breaks_ties_at_random() {
 
 #[test]
 fn where_every_window_is_closed_the_less_full_is_taken() {
-    let fleet = fleet(vec![large(0, 100), large(1, 200_000)]);
+    let handed = |count| Arc::new(Cell::having_handed(count));
+    let fleet = fleet(vec![
+        EdgeView { cell: handed(20_000), ..large(0, 100) },
+        EdgeView { cell: handed(15_000), ..large(1, 200_000) },
+    ]);
     let selection = Selection { policy: Policy::Least, window: 0.01, ..Selection::default() };
-    for _ in 0..20_000 {
-        fleet.edges[0].cell.hand_out();
-    }
-    for _ in 0..15_000 {
-        fleet.edges[1].cell.hand_out();
-    }
     let snapshot = Snapshot::of(Arc::new(fleet), Arc::new(selection), Duration::ZERO);
     let (own, mut random) = (HashSet::new(), SmallRng::seed_from_u64(1));
     let wanted = Wanted::new(None, 80, &own);
