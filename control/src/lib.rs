@@ -7,6 +7,7 @@
 //! whose [`order`]s go to the same writer. Decisions never read a [`clock`]: they are told the time.
 
 pub mod admin;
+pub mod cell;
 pub mod certificate;
 pub mod clock;
 pub mod fleet;

@@ -1,7 +1,7 @@
 //! What readers hold: the fleet and the way to choose from it, published whole, loaded without a lock.
 //!
 //! A drain must hold the moment it is answered, so every pick re-checks the edge's
-//! [`Cell`](crate::snapshot::Cell) after drawing. What remains are picks that had checked just
+//! [`Cell`](crate::cell::Cell) after drawing. What remains are picks that had checked just
 //! before; each of them still holds the [`Snapshot`] it loaded, so the drain publishes a new one and
 //! waits until the old ones are no longer held ([`Retired`]).
 

@@ -27,6 +27,7 @@ use tidegate_proto::{
 pub use self::orders::Plan;
 use self::{edge::Edge, silence::Silence};
 use crate::{
+    cell::Slabs,
     clock::Now,
     snapshot::{FleetView, Liveness},
     store::{BeatRow, EdgeRow, Memory},
@@ -103,6 +104,8 @@ impl Default for Patience {
 pub struct Registry {
     patience: Patience,
     edges: HashMap<EdgeId, Edge>,
+    /// Where their cells lie.
+    slabs: Slabs,
     names: HashMap<EdgeName, Vec<EdgeId>>,
     silence: Silence,
     revision: u64,
@@ -127,6 +130,7 @@ impl Registry {
         let mut registry = Self {
             patience,
             edges: HashMap::new(),
+            slabs: Slabs::default(),
             names: HashMap::new(),
             silence: Silence::default(),
             revision: memory.revision,
@@ -262,8 +266,10 @@ impl Registry {
         view::build(self, now)
     }
 
-    fn insert(&mut self, edge: Edge) {
+    fn insert(&mut self, mut edge: Edge) {
         let id = edge.row.id;
+        edge.cell = Arc::new(self.slabs.cell());
+        edge.cell.set_paused(edge.paused);
         self.edges.insert(id, edge);
         self.note_name(id);
         self.places.invalidate();

@@ -1,12 +1,9 @@
 //! The fleet as readers see it: immutable, shown whole. What changes faster than it is shown stands
-//! in a [`Cell`] for each edge, which outlives its views.
+//! in a [`Cell`](crate::cell::Cell) for each edge, which outlives its views.
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -16,7 +13,7 @@ use tidegate_proto::{
     stream::Streams,
 };
 
-use crate::order::Order;
+use crate::{cell::Cell, order::Order};
 
 /// The operator's intent for an edge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -84,83 +81,6 @@ pub struct Reason {
     pub code: String,
     /// One sentence for people. Hostile text is possible: escape it.
     pub text: String,
-}
-
-/// What changes faster than snapshots do. One per edge, shared by all its views.
-#[derive(Debug, Default)]
-pub struct Cell {
-    drained: AtomicBool,
-    paused: AtomicBool,
-    handed: AtomicU64,
-    /// The last window in which clients voted against the edge, and in its lower half how many did.
-    votes: AtomicU64,
-    /// When they last were enough, in milliseconds of the monotonic clock; 0: never.
-    voted_out_ms: AtomicU64,
-}
-
-impl Cell {
-    /// Whether an order stands against the edge.
-    #[must_use]
-    #[inline]
-    pub fn is_drained(&self) -> bool {
-        self.drained.load(Ordering::SeqCst)
-    }
-
-    /// Sets or clears the flag that every pick re-checks.
-    pub(crate) fn set_drained(&self, drained: bool) {
-        self.drained.store(drained, Ordering::SeqCst);
-    }
-
-    /// Whether the edge's last report asked for no new viewers.
-    #[must_use]
-    pub fn is_paused(&self) -> bool {
-        self.paused.load(Ordering::Relaxed)
-    }
-
-    /// Lets picks know of a pause before the next view shows it.
-    pub(crate) fn set_paused(&self, paused: bool) {
-        self.paused.store(paused, Ordering::Relaxed);
-    }
-
-    /// Redirects to the edge since this process started.
-    #[must_use]
-    pub fn handed(&self) -> u64 {
-        self.handed.load(Ordering::Relaxed)
-    }
-
-    /// Counts one redirect, here and in the count by which a planner notices that there were any.
-    #[inline]
-    pub(crate) fn hand_out(&self, noticed: &AtomicU32) {
-        self.handed.fetch_add(1, Ordering::Relaxed);
-        noticed.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// That of an edge which has had so many redirects already.
-    #[cfg(test)]
-    pub(crate) fn having_handed(handed: u64) -> Self {
-        Self { handed: AtomicU64::new(handed), ..Self::default() }
-    }
-
-    /// Counts a client's vote against the edge. Returns how many there are in this window.
-    pub(crate) fn vote(&self, window: u32) -> u32 {
-        let first = u64::from(window) << 32;
-        let add = |votes: u64| if votes >> 32 == first >> 32 { votes + 1 } else { first + 1 };
-        let before =
-            self.votes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |v| Some(add(v)));
-        before.map_or(0, |votes| add(votes) as u32)
-    }
-
-    /// Notes that there were enough votes at `now`.
-    pub(crate) fn vote_out(&self, now: Duration) {
-        let now_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX).max(1);
-        self.voted_out_ms.fetch_max(now_ms, Ordering::Relaxed);
-    }
-
-    /// When there last were enough votes.
-    pub(crate) fn voted_out(&self) -> Option<Duration> {
-        let at_ms = self.voted_out_ms.load(Ordering::Relaxed);
-        (at_ms > 0).then(|| Duration::from_millis(at_ms))
-    }
 }
 
 /// One edge at one moment.

@@ -3,7 +3,10 @@
 use std::{collections::HashMap, net::Ipv4Addr, sync::Arc, time::Duration};
 
 use rand::{RngExt, SeedableRng, rngs::SmallRng, seq::SliceRandom};
-use tidegate_control::snapshot::{AdminState, EdgeView, FleetView, Liveness};
+use tidegate_control::{
+    cell::Slabs,
+    snapshot::{AdminState, EdgeView, FleetView, Liveness},
+};
 use tidegate_proto::{
     edge::{Capacity, EdgeId, Endpoint, Host, Labels, Scheme},
     heartbeat::Load,
@@ -19,11 +22,14 @@ pub(crate) fn of(count: usize) -> FleetView {
     let mut random = SmallRng::seed_from_u64(7);
     let mut order: Vec<usize> = (0..count).collect();
     order.shuffle(&mut random);
+    // In the order in which they were first heard, as the registry does it.
+    let mut slabs = Slabs::default();
     let mut edges: Vec<Option<Arc<EdgeView>>> = vec![None; count];
     for place in order {
         let capacity = 1_000 * random.random_range(1..=4);
         let viewers = (f64::from(capacity) * random.random_range(0.5..0.7)) as u32;
-        edges[place] = Some(Arc::new(edge(place, capacity, viewers)));
+        let cell = Arc::new(slabs.cell());
+        edges[place] = Some(Arc::new(EdgeView { cell, ..edge(place, capacity, viewers) }));
     }
     let edges: Vec<_> = edges.into_iter().flatten().collect();
     let by_id = edges.iter().enumerate().map(|(place, edge)| (edge.id, place));

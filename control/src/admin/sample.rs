@@ -10,13 +10,14 @@ use tokio::sync::{mpsc, watch};
 
 use super::settings::Settings;
 use crate::{
+    cell::Cell,
     clock::Clock,
     fleet::{Call, Figures, Fleet},
     message::edge_message,
     order::{Order, Refused, Verb},
     publish::{Published, Retired, Snapshot},
     resolve::resolve,
-    snapshot::{AdminState, Cell, EdgeView, FleetView, Liveness},
+    snapshot::{AdminState, EdgeView, FleetView, Liveness},
     store::AuditRow,
 };
 

@@ -9,7 +9,7 @@ use super::{Chosen, Wanted};
 use crate::{
     publish::Snapshot,
     selection::{Table, stream_of},
-    snapshot::{Cell, EdgeView, FleetView},
+    snapshot::{EdgeView, FleetView},
 };
 
 /// What one pick looks for, and where.

@@ -11,9 +11,10 @@ use tidegate_proto::{
 
 use super::{Patience, Report};
 use crate::{
+    cell::Cell,
     clock::Now,
     order::{Order, Weight, Weighting},
-    snapshot::{Cell, EdgeView, Liveness},
+    snapshot::{EdgeView, Liveness},
     store::{BeatRow, EdgeRow, OrderRow, Seen},
 };
 

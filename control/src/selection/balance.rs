@@ -78,10 +78,7 @@ mod tests {
     use tidegate_proto::{edge::Capacity, heartbeat::Load};
 
     use super::*;
-    use crate::{
-        admin::sample,
-        snapshot::{Cell, EdgeView},
-    };
+    use crate::{admin::sample, cell::Cell, snapshot::EdgeView};
 
     const NOW: Duration = Duration::from_secs(100);
 

@@ -20,8 +20,9 @@ use super::{
     tide::{JoinRates, Tide, late_intervals},
 };
 use crate::{
+    cell::CellsByPlace,
     pick::Door,
-    snapshot::{Cell, EdgeView, FleetView},
+    snapshot::{EdgeView, FleetView},
 };
 
 /// Below this many joins a second the rate has no effect worth a new table.
@@ -33,7 +34,7 @@ pub struct Planner {
     selection: Arc<Selection>,
     /// The edges of the last table; what follows is in their order.
     edges: Vec<Arc<EdgeView>>,
-    cells: Arc<[Arc<Cell>]>,
+    cells: Arc<CellsByPlace>,
     doors: Arc<[Door]>,
     memories: Vec<Memory>,
     /// What tables count, see [`Table`], and how far that had come at the last one.
@@ -58,7 +59,7 @@ impl Planner {
             streams: Follower::new(&selection),
             selection,
             edges: Vec::new(),
-            cells: Arc::new([]),
+            cells: Arc::default(),
             doors: Arc::new([]),
             memories: Vec::new(),
             counts: Arc::new([]),
@@ -149,7 +150,7 @@ impl Planner {
             let view = old.and_then(|at| old_edges.get(at)).unwrap_or(edge);
             self.edges.push(Arc::clone(view));
         }
-        self.cells = edges.iter().map(|edge| Arc::clone(&edge.cell)).collect();
+        self.cells = Arc::new(CellsByPlace::of(edges.iter().map(|edge| &*edge.cell)));
         self.doors = edges.iter().map(|edge| Door::of(edge)).collect();
         self.counts = edges.iter().map(|edge| AtomicU32::new(edge.cell.handed() as u32)).collect();
         // Unlike any count, so that all cells are read.
@@ -166,7 +167,7 @@ impl Planner {
             }
             *handed = count;
             // The cell knows of picks by older tables of other edges too.
-            let (memory, all) = (&mut self.memories[place], self.cells[place].handed());
+            let (memory, all) = (&mut self.memories[place], self.edges[place].cell.handed());
             if memory.heard.is_some() {
                 self.rates.count(memory.kind, all.saturating_sub(memory.handed));
             }

@@ -12,8 +12,8 @@ use tidegate_proto::edge::Scheme;
 
 use super::{Affinity, Policy, Pool, Row, Selection, ZoneId, layout::Layout};
 use crate::{
+    cell::{CellsByPlace, Slot},
     pick::{Door, Wanted},
-    snapshot::Cell,
 };
 
 /// One fleet, prepared for picks. It belongs to the [`FleetView`](crate::snapshot::FleetView) it was
@@ -29,7 +29,7 @@ pub struct Table {
     /// What picks have handed out to each edge, side by side: cells lie all over the memory, and a
     /// pick looks at several edges. Tables of the same edges share it.
     pub(super) counts: Arc<[AtomicU32]>,
-    pub(super) cells: Arc<[Arc<Cell>]>,
+    pub(super) cells: Arc<CellsByPlace>,
     pub(super) doors: Arc<[Door]>,
     /// One bit for each edge that a pick found drained: it is not looked at again.
     pub(super) barred: Vec<AtomicU64>,
@@ -81,8 +81,8 @@ impl Table {
 
     /// What outlives the views of the edge at a place.
     #[inline]
-    pub(crate) fn cell(&self, place: u32) -> Option<&Cell> {
-        self.cells.get(place as usize).map(|cell| &**cell)
+    pub(crate) fn cell(&self, place: u32) -> Option<&Slot> {
+        self.cells.get(place as usize)
     }
 
     /// How the edge at a place is reached.

@@ -15,9 +15,10 @@ use tidegate_proto::{
 use super::*;
 use crate::{
     admin::sample,
+    cell::Cell,
     pick::pick,
     selection::{Evidence, Policy, Rule, Selection, Zone, Zones},
-    snapshot::{Cell, EdgeView, FleetView, Liveness, Reason},
+    snapshot::{EdgeView, FleetView, Liveness, Reason},
 };
 
 const NOW: Duration = Duration::from_secs(1_000);

@@ -16,10 +16,11 @@ use tidegate_proto::{
 
 use crate::{
     admin::sample,
+    cell::Cell,
     pick::{Picked, Wanted, pick},
     publish::Snapshot,
     selection::{Planner, Policy, Rule, Selection},
-    snapshot::{Cell, EdgeView, FleetView},
+    snapshot::{EdgeView, FleetView},
 };
 
 const CAPACITY: u32 = 1_000;

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use tidegate_proto::edge::Labels;
 
 use super::*;
-use crate::{selection::Rule, snapshot::Cell};
+use crate::{cell::Cell, selection::Rule};
 
 /// An edge with anything known of it or nothing.
 fn any_edge() -> impl Strategy<Value = EdgeView> {
