@@ -35,6 +35,7 @@ const PURE: &[&str] = &[
     "control/src/registry",
     "control/src/resolve",
     "control/src/selection",
+    "control/src/simulate",
     "control/src/snapshot",
     "proto/src/datagram",
     "proto/src/edge",

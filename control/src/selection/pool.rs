@@ -9,7 +9,7 @@ const HORIZON_S: f64 = 2.5;
 const VOLUME_MIN: f64 = 0.01;
 /// Under `sticky`, edges below this share of the mean are filled in so many seconds, once the mean
 /// is above so much.
-const COLD_SHARE: f64 = 0.8;
+const COLD_SHARE: f64 = 0.7;
 const COLD_FILLED_S: f64 = 60.0;
 const COLD_MEAN_MIN: f64 = 0.3;
 

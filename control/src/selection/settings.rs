@@ -93,7 +93,7 @@ impl Default for Selection {
             late_intervals: 1.2,
             late_intervals_sticky: 2.3,
             late_share_max: 0.3,
-            sticky_slack: 0.05,
+            sticky_slack: 0.045,
             sticky_floor: 0.3,
             stream_share_max: 1.0,
             stream_share_from: 100,

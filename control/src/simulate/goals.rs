@@ -11,6 +11,9 @@ pub enum Need {
     Evidence,
     /// Edges that echo which redirects have arrived.
     Echoes,
+    /// News that travel faster than the network: what is over the limit was decided before they
+    /// could arrive.
+    FasterNews,
 }
 
 /// Something that happens, over some seeds.
@@ -83,6 +86,16 @@ impl Goals {
     #[must_use]
     pub fn quick() -> Self {
         list::quick()
+    }
+
+    /// The same on other seeds: each situation has as many as before, but for what the range has
+    /// less.
+    #[must_use]
+    pub fn on_seeds(mut self, first: u64, last: u64) -> Self {
+        for Situation { seeds, .. } in &mut self.situations {
+            *seeds = (first, last.min(first + (seeds.1 - seeds.0)));
+        }
+        self
     }
 
     /// Every simulation that [`judge`](Self::judge) needs, in its order.

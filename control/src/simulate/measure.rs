@@ -37,6 +37,8 @@ pub struct Measures {
     pub overload_s: f64,
     /// Redirects to edges that had begun to drain.
     pub to_draining: u64,
+    /// Those of them that were decided by a redirector that had heard of it.
+    pub to_draining_known: u64,
     /// Redirects to an edge that had died.
     pub to_dead: u64,
     /// Redirects to an edge that admits nobody.

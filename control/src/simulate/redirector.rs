@@ -3,7 +3,10 @@
 use std::{collections::HashSet, net::IpAddr, sync::Arc, time::Duration};
 
 use rand::{SeedableRng, rngs::SmallRng};
-use tidegate_proto::edge::{EdgeId, Scheme};
+use tidegate_proto::{
+    edge::{EdgeId, Scheme},
+    heartbeat::Status,
+};
 
 use super::{
     chance::{Chance, Kind},
@@ -31,6 +34,8 @@ pub(super) struct Redirector {
     snapshot: Snapshot,
     random: SmallRng,
     own: HashSet<(IpAddr, u16)>,
+    /// Edges whose last report said that they take nobody any more.
+    leaving: HashSet<EdgeId>,
 }
 
 impl Redirector {
@@ -49,11 +54,22 @@ impl Redirector {
             fleet,
             random: SmallRng::seed_from_u64(seed),
             own: HashSet::new(),
+            leaving: HashSet::new(),
         }
     }
 
     pub(super) fn hear(&mut self, report: &Report, at: Micros) {
         self.registry.hear(report, moment(at));
+        if report.heartbeat.status == Status::Paused {
+            self.leaving.insert(report.edge);
+        } else {
+            self.leaving.remove(&report.edge);
+        }
+    }
+
+    /// Whether the news that an edge takes nobody any more have come.
+    pub(super) fn knows_leaving(&self, edge: EdgeId) -> bool {
+        self.leaving.contains(&edge)
     }
 
     pub(super) fn judge(&mut self, at: Micros) {

@@ -189,7 +189,7 @@ impl<'a> World<'a> {
             self.viewers[index as usize].whereabouts = Whereabouts::Away;
             return self.queue.push(self.now + NO_EDGE, Event::Ask(index));
         };
-        self.count_redirect(place);
+        self.count_redirect(place, attempt.redirector);
         let viewer = &mut self.viewers[index as usize];
         let Some(landing) = attempt.landing else {
             viewer.whereabouts = Whereabouts::Gone;
@@ -209,11 +209,16 @@ impl<'a> World<'a> {
         self.redirectors[redirector].pick(path, tried.as_slice(), self.now)
     }
 
-    fn count_redirect(&mut self, place: usize) {
+    fn count_redirect(&mut self, place: usize, redirector: usize) {
         self.measures.redirects += 1;
         match self.edges[place].condition {
             Condition::Up | Condition::Off => {}
-            Condition::Draining => self.measures.to_draining += 1,
+            Condition::Draining => {
+                let by = self.redirectors.get(redirector);
+                let is_known = by.is_some_and(|by| by.knows_leaving(id_of(place as u32)));
+                self.measures.to_draining += 1;
+                self.measures.to_draining_known += u64::from(is_known);
+            }
             Condition::Dead => self.measures.to_dead += 1,
             Condition::Sink => self.measures.to_sink += 1,
         }

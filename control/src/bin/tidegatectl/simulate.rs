@@ -42,9 +42,10 @@ pub(crate) struct Simulate {
     /// How many viewers fill the fleet.
     #[arg(long, default_value_t = 50_000, value_parser = clap::value_parser!(u32).range(100..=2_000_000))]
     viewers: u32,
-    /// The seeds, each a simulation of its own: one, or the first and the last.
-    #[arg(long, default_value = "101-103", value_name = "N|N-N", value_parser = seeds)]
-    seeds: Seeds,
+    /// The seeds, each a simulation of its own: one, or the first and the last
+    /// [default: 101-103; the goals have up to ten, from 101].
+    #[arg(long, value_name = "N|N-N", value_parser = seeds)]
+    seeds: Option<Seeds>,
     /// The share of reports lost on the way.
     #[arg(long, default_value_t = 0.01, value_parser = share)]
     report_loss: f64,
@@ -74,6 +75,9 @@ pub(crate) struct Simulate {
     quick: bool,
 }
 
+/// Seeds that nothing was tuned on.
+const SEEDS: Seeds = Seeds { first: 101, last: 103 };
+
 /// Seeds from the first to the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Seeds {
@@ -91,7 +95,7 @@ struct Outcome {
 /// Simulates and shows what came out.
 pub(crate) fn simulate(asked: &Simulate, output: Output) -> Result<(), Failure> {
     if asked.goals {
-        return judge::judge(asked.quick, output);
+        return judge::judge(asked.quick, asked.seeds, output);
     }
     let outcomes = outcomes(asked);
     say(&match output {
@@ -106,6 +110,7 @@ pub(crate) fn simulate(asked: &Simulate, output: Output) -> Result<(), Failure> 
 }
 
 fn outcomes(asked: &Simulate) -> Vec<Outcome> {
+    let seeds = asked.seeds.unwrap_or(SEEDS);
     let scenarios = or(&asked.scenario, &[Scenario::Steady, Scenario::Flash, Scenario::Rolling]);
     let by = Steering::By;
     let known = [by(Policy::Fill), by(Policy::Sticky), by(Policy::Least), by(Policy::Report)];
@@ -113,7 +118,7 @@ fn outcomes(asked: &Simulate) -> Vec<Outcome> {
     let mut setups = Vec::new();
     for scenario in &scenarios {
         for steering in &policies {
-            setups.extend(asked.seeds.all().map(|seed| setup(asked, *scenario, *steering, seed)));
+            setups.extend(seeds.all().map(|seed| setup(asked, *scenario, *steering, seed)));
         }
     }
     let mut runs = runner::run_all(&setups, |done| {
@@ -121,7 +126,7 @@ fn outcomes(asked: &Simulate) -> Vec<Outcome> {
             tell(&format!("{done} of {} simulations", setups.len()));
         }
     });
-    let per_outcome = asked.seeds.all().count();
+    let per_outcome = seeds.all().count();
     let mut outcomes = Vec::new();
     for chunk in setups.chunks(per_outcome) {
         let measured: Vec<_> = runs.drain(..chunk.len()).collect();

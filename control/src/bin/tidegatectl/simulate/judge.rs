@@ -1,9 +1,11 @@
 //! Holds the policies to the goals.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 use tidegate_control::simulate::{Goals, Limit, Need, Verdict};
 
-use super::runner;
+use super::{Seeds, runner};
 use crate::{
     args::Output,
     failure::Failure,
@@ -12,8 +14,12 @@ use crate::{
 
 /// Simulates what the goals are about and says which are met. A goal that is missed fails, unless
 /// it needs what redirectors are not told yet.
-pub(super) fn judge(quick: bool, output: Output) -> Result<(), Failure> {
-    let goals = if quick { Goals::quick() } else { Goals::full() };
+pub(super) fn judge(quick: bool, seeds: Option<Seeds>, output: Output) -> Result<(), Failure> {
+    let mut goals = if quick { Goals::quick() } else { Goals::full() };
+    if let Some(Seeds { first, last }) = seeds {
+        goals = goals.on_seeds(first, last);
+    }
+    let began = Instant::now();
     let setups = goals.setups();
     let measured = runner::run_all(&setups, |done| {
         if done % 20 == 0 || done == setups.len() {
@@ -23,10 +29,12 @@ pub(super) fn judge(quick: bool, output: Output) -> Result<(), Failure> {
     let verdicts = goals.judge(&measured);
     let rows: Vec<_> = goals.limits.iter().zip(&verdicts).collect();
     say(&match output {
-        Output::Table => table(&goals, &rows),
+        Output::Table => {
+            format!("{}\n\n{}", table(&goals, &rows), sum(&rows, began.elapsed()))
+        }
         Output::Json => rows.iter().map(|row| document(&goals, row)).collect::<Value>().to_string(),
     })?;
-    let missed = rows.iter().filter(|(limit, verdict)| outcome(limit, verdict) == MISSED).count();
+    let missed = count(&rows, |outcome| outcome == MISSED);
     if missed > 0 {
         return Err(Failure::Failed(format!("{missed} of {} limits are missed", rows.len())));
     }
@@ -42,7 +50,24 @@ fn outcome(limit: &Limit, verdict: &Verdict) -> &'static str {
         None => MISSED,
         Some(Need::Evidence) => "needs evidence",
         Some(Need::Echoes) => "needs echoes",
+        Some(Need::FasterNews) => "missed: decided before the news came",
     }
+}
+
+fn count(rows: &[(&Limit, &Verdict)], holds: fn(&str) -> bool) -> usize {
+    rows.iter().filter(|(limit, verdict)| holds(outcome(limit, verdict))).count()
+}
+
+/// All of it in one line.
+fn sum(rows: &[(&Limit, &Verdict)], took: Duration) -> String {
+    let met = count(rows, |outcome| outcome == MET);
+    let missed = count(rows, |outcome| outcome == MISSED);
+    let rest = rows.len() - met - missed;
+    format!(
+        "{met} of {} limits met, {missed} missed, {rest} out of reach of what is reported, in {} s.",
+        rows.len(),
+        took.as_secs()
+    )
 }
 
 fn table(goals: &Goals, rows: &[(&Limit, &Verdict)]) -> String {
@@ -66,7 +91,11 @@ fn table(goals: &Goals, rows: &[(&Limit, &Verdict)]) -> String {
             &format!("{} ({})", figure(limit.mean), figure(limit.worst)),
             &verdict.report.map_or("-".into(), figure),
             &figure(verdict.oracle),
-            &format!("{} ({})", figure(verdict.mean), figure(verdict.worst)),
+            &format!(
+                "{} ({})",
+                beside(verdict.mean, limit.mean),
+                beside(verdict.worst, limit.worst)
+            ),
             outcome(limit, verdict),
         ])
     });
@@ -89,6 +118,14 @@ fn figure(value: f64) -> String {
     }
 }
 
+/// A figure that is judged unrounded, with as many digits as show on which side of its limit it is.
+fn beside(value: f64, limit: f64) -> String {
+    let is_over = value > limit;
+    let shows = |text: &String| text.parse::<f64>().is_ok_and(|shown| (shown > limit) == is_over);
+    let exact = (3..=9).map(|digits| format!("{value:.digits$}")).find(shows);
+    Some(figure(value)).filter(shows).or(exact).unwrap_or_else(|| value.to_string())
+}
+
 fn document(goals: &Goals, (limit, verdict): &(&Limit, &Verdict)) -> Value {
     json!({
         "goal": limit.goal,
@@ -103,4 +140,18 @@ fn document(goals: &Goals, (limit, verdict): &(&Limit, &Verdict)) -> Value {
         "worst": verdict.worst,
         "outcome": outcome(limit, verdict),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_shows_on_which_side_of_its_limit_it_is() {
+        assert_eq!(beside(1.0204, 1.02), "1.0204");
+        assert_eq!(beside(1.02, 1.02), "1.020");
+        assert_eq!(beside(1.0196, 1.02), "1.020");
+        assert_eq!(beside(478.4, 478.0), "478.400");
+        assert_eq!(beside(12_107.0, 478.0), "12107");
+    }
 }
