@@ -219,9 +219,10 @@ impl RuleConfig {
     fn check(&self) -> Result<(), SettingsError> {
         let path = &self.path;
         let is_visible = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'?');
-        if !path.starts_with('/') || !is_visible || path.len() > RULE_PATH_LEN_MAX {
+        let has_dots = path.split('/').any(|part| matches!(part, "." | ".."));
+        if !path.starts_with('/') || !is_visible || has_dots || path.len() > RULE_PATH_LEN_MAX {
             let hint = "it is how paths begin, such as /vip/: a slash, then visible ASCII without \
-                        a query";
+                        dot segments and a query";
             return Err(refused("selection.rule.path", path, hint));
         }
         check_labels(&format!("selection.rule.labels of {path:?}"), &self.labels)

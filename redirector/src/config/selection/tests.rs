@@ -135,7 +135,8 @@ fn a_fault_of_a_rule_names_it() {
         ("[[selection.rule]]\npath = \"vip/\"", ["selection.rule.path", "a slash"]),
         ("[[selection.rule]]\npath = \"\"", ["selection.rule.path", "a slash"]),
         ("[[selection.rule]]\npath = \"/a b\"", ["selection.rule.path", "visible ASCII"]),
-        ("[[selection.rule]]\npath = \"/a?b\"", ["selection.rule.path", "without a query"]),
+        ("[[selection.rule]]\npath = \"/a/../b\"", ["selection.rule.path", "dot segments"]),
+        ("[[selection.rule]]\npath = \"/a?b\"", ["selection.rule.path", "a query"]),
         (
             "[[selection.rule]]\npath = \"/a/\"\n[[selection.rule]]\npath = \"/a/b/\"",
             ["\"/a/b/\"", "the rule of \"/a/\" stands before it"],
