@@ -49,7 +49,7 @@ pub(super) struct Edge {
     pub(super) cell: Arc<Cell>,
     pub(super) handed_at_report: u64,
     pub(super) last_heard_unix_ms: u64,
-    /// Reports taken in from the present session.
+    /// Reports taken in from the present session, before a restart of ours too.
     pub(super) session_reports: u32,
     /// How many redirectors the agent reports to; 0: unknown.
     pub(super) redirectors: u32,
@@ -128,7 +128,9 @@ impl Edge {
             cell: Arc::default(),
             handed_at_report: 0,
             last_heard_unix_ms: beat.map_or(0, |beat| beat.last_heard_unix_ms),
-            session_reports: 0,
+            // Its agent did not start anew because we did.
+            session_reports: beat
+                .map_or(0, |beat| u32::try_from(beat.sequence).unwrap_or(u32::MAX)),
             redirectors: 0,
             streams: None,
             view: None,
