@@ -231,6 +231,17 @@ impl Edge {
         }
     }
 
+    /// How many streams are kept of it.
+    pub(super) fn stream_count(&self) -> usize {
+        self.streams.as_ref().map_or(0, |streams| streams.counts().len())
+    }
+
+    /// Keeps none of its streams: what it carries is unknown from here on.
+    pub(super) fn drop_streams(&mut self) {
+        self.streams = None;
+        self.view = None;
+    }
+
     fn advance(&mut self, flaps_count: bool, now: Now) {
         match self.state {
             Liveness::Up => self.settle_flaps(now),
