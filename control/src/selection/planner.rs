@@ -176,7 +176,7 @@ impl Planner {
         for &place in changed {
             let (edge, memory) = (&self.edges[place], &mut self.memories[place]);
             memory.take_in(edge, layout.kind_of(edge, &self.selection), scale);
-            memory.hear(edge, place, &self.history, now);
+            memory.hear(edge, &self.history, (place, self.handed[place]), now);
         }
         if layout.kinds() != known || self.planned.is_none() {
             layout.arrange(&self.selection);

@@ -353,6 +353,22 @@ fn an_edge_that_comes_back_as_another_begins_anew() {
 }
 
 #[test]
+fn a_pick_by_a_table_of_other_places_is_confirmed_like_any_other() {
+    let mut course = Course::new(2, Selection::default());
+    let old = course.plan();
+    let edges = course.fleet.edges.iter().cloned().chain([Arc::new(edge(2, course.now))]).collect();
+    course.replace(edges);
+    course.plan();
+    // It was under way while the new table was made.
+    let cell = Arc::clone(&course.fleet.edges[0].cell);
+    (0..50).for_each(|_| old.hand_out(0, &cell));
+    course.hand_out(0, 1);
+    course.pass(Duration::from_secs(3));
+    course.report(0, 150);
+    near(course.load(0), 0.15);
+}
+
+#[test]
 fn clients_of_equal_choice_share_a_pool() {
     let mut course = Course::new(3, Selection::default());
     assert_eq!(course.plan().pools.len(), 1);
