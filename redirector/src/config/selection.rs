@@ -191,6 +191,7 @@ impl SelectionConfig {
         }
         for (place, rule) in self.rule.iter().enumerate() {
             rule.check()?;
+            rule.check_beside(&self.labels)?;
             let hides = |earlier: &&RuleConfig| rule.path.starts_with(&earlier.path);
             if let Some(earlier) = self.rule[..place].iter().find(hides) {
                 let hint =
@@ -226,6 +227,19 @@ impl RuleConfig {
             return Err(refused("selection.rule.path", path, hint));
         }
         check_labels(&format!("selection.rule.labels of {path:?}"), &self.labels)
+    }
+}
+
+impl RuleConfig {
+    /// A label has one value on an edge, so no edge could carry two.
+    fn check_beside(&self, labels: &Labels) -> Result<(), SettingsError> {
+        let differs = |(label, value): &(&String, &String)| {
+            labels.get(*label).is_some_and(|of_all| of_all != *value)
+        };
+        let Some((label, value)) = self.labels.iter().find(differs) else { return Ok(()) };
+        let key = format!("selection.rule.labels of {:?}", self.path);
+        let hint = "selection.labels demands another value of every edge, so none could carry both";
+        Err(refused(&key, &format!("{label}={value}"), hint))
     }
 }
 
