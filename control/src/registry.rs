@@ -99,6 +99,10 @@ impl Default for Patience {
     }
 }
 
+/// The most streams that are kept of all edges together, eight bytes each: whoever holds a key may
+/// name as many as he likes.
+const STREAMS_MAX: usize = 1 << 24;
+
 /// Every edge that is known, and what is to be remembered of it.
 #[derive(Debug)]
 pub struct Registry {
@@ -117,6 +121,9 @@ pub struct Registry {
     /// Orders that came to an edge through its name and are not stored yet.
     inherited: BTreeSet<EdgeId>,
     places: view::Places,
+    /// Streams kept of all edges, and the most of them.
+    streams: usize,
+    streams_max: usize,
     publication: u64,
     /// Whether the published view is out of date.
     stale: bool,
@@ -139,6 +146,8 @@ impl Registry {
             changed: HashSet::new(),
             inherited: BTreeSet::new(),
             places: view::Places::default(),
+            streams: 0,
+            streams_max: STREAMS_MAX,
             publication: 0,
             stale: true,
         };
@@ -166,18 +175,20 @@ impl Registry {
                 return;
             }
             self.insert(Edge::introduced(report, now));
+            self.count_streams(id, 0);
             self.changed.insert(id);
             return self.settle_name_of(id);
         }
         let flaps_count = self.silence.is_normal();
         let Some(edge) = self.edges.get_mut(&id) else { return };
         let name_before = edge.row.name.clone();
-        let before = edge.liveness();
+        let (before, streams_before) = (edge.liveness(), edge.stream_count());
         if edge.hear(report, flaps_count, now) {
             self.changed.insert(id);
         }
         let renamed = edge.row.name != name_before;
         let revived = edge.liveness() != before;
+        self.count_streams(id, streams_before);
         if renamed {
             self.forget_name(&name_before, id);
             self.note_name(id);
@@ -275,8 +286,21 @@ impl Registry {
         self.places.invalidate();
     }
 
+    /// Counts what an edge's streams have become. One that names more than there is room for is left
+    /// with none.
+    fn count_streams(&mut self, id: EdgeId, before: usize) {
+        let Some(edge) = self.edges.get_mut(&id) else { return };
+        let others = self.streams - before;
+        self.streams = others + edge.stream_count();
+        if self.streams > self.streams_max {
+            edge.drop_streams();
+            self.streams = others;
+        }
+    }
+
     fn remove(&mut self, id: EdgeId) {
         if let Some(edge) = self.edges.remove(&id) {
+            self.streams -= edge.stream_count();
             self.changed.remove(&id);
             self.places.invalidate();
             self.forget_name(&edge.row.name, id);

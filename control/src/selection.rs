@@ -8,6 +8,7 @@
 mod affinity;
 mod alias;
 mod balance;
+mod beginning;
 mod evidence;
 mod front;
 mod hosts;

@@ -121,7 +121,7 @@ pub struct EdgeView {
     /// When its last report was taken in, on the monotonic clock; for a remembered edge, when it was
     /// remembered.
     pub heard: Duration,
-    /// Reports taken in from the agent's present session; 0: none yet.
+    /// Reports taken in from the agent's present session, before a restart of ours too; 0: none yet.
     pub session_reports: u32,
     /// How many redirectors its agent reports to; 0: unknown.
     pub redirectors: u32,

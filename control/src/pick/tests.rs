@@ -1,3 +1,4 @@
+mod odd;
 mod policies;
 
 use std::collections::HashMap;

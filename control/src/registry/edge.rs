@@ -50,7 +50,7 @@ pub(super) struct Edge {
     pub(super) cell: Arc<Cell>,
     pub(super) handed_at_report: u64,
     pub(super) last_heard_unix_ms: u64,
-    /// Reports taken in from the present session.
+    /// Reports taken in from the present session, before a restart of ours too.
     pub(super) session_reports: u32,
     /// How many redirectors the agent reports to; 0: unknown.
     pub(super) redirectors: u32,
@@ -129,7 +129,9 @@ impl Edge {
             cell: Arc::default(),
             handed_at_report: 0,
             last_heard_unix_ms: beat.map_or(0, |beat| beat.last_heard_unix_ms),
-            session_reports: 0,
+            // Its agent did not start anew because we did.
+            session_reports: beat
+                .map_or(0, |beat| u32::try_from(beat.sequence).unwrap_or(u32::MAX)),
             redirectors: 0,
             streams: None,
             view: None,
@@ -228,6 +230,17 @@ impl Edge {
         if known.lacks(part) {
             Arc::make_mut(known).replace(part);
         }
+    }
+
+    /// How many streams are kept of it.
+    pub(super) fn stream_count(&self) -> usize {
+        self.streams.as_ref().map_or(0, |streams| streams.counts().len())
+    }
+
+    /// Keeps none of its streams: what it carries is unknown from here on.
+    pub(super) fn drop_streams(&mut self) {
+        self.streams = None;
+        self.view = None;
     }
 
     fn advance(&mut self, flaps_count: bool, now: Now) {

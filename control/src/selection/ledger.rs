@@ -58,7 +58,8 @@ impl Ledger {
 }
 
 /// What every edge had been handed at some moments of the last seconds. Places are those of the
-/// fleet; counts are the low halves of the edges' counters.
+/// fleet. Counts are those of the tables: a pick by a table of other places is in an edge's cell
+/// alone, so only differences of counts mean something.
 #[derive(Debug)]
 pub(super) struct History {
     landing_delay: Duration,
@@ -95,14 +96,14 @@ impl History {
         }
     }
 
-    /// Redirects to an edge that a report of `heard` is expected to have seen. `handed` is the edge's
-    /// count `now`, `handed_then` the one at the report.
+    /// Redirects to an edge that a report of `heard` is expected to have seen. `handed` is what
+    /// the edge's cell and the tables have counted `now`, `handed_then` the cell at the report.
     pub(super) fn seen(
         &self,
         place: usize,
         heard: Duration,
         handed_then: u64,
-        (now, handed): (Duration, u64),
+        (now, handed): (Duration, (u64, u32)),
     ) -> f64 {
         if self.landing_delay.is_zero() || self.samples.is_empty() {
             return handed_then as f64;
@@ -120,10 +121,10 @@ impl History {
         place: usize,
         at: Duration,
         most: u64,
-        (now, handed): (Duration, u64),
+        (now, (handed, count)): (Duration, (u64, u32)),
     ) -> f64 {
         let since = |counts: &[u32]| {
-            f64::from((handed as u32).wrapping_sub(counts.get(place).copied().unwrap_or_default()))
+            f64::from(count.wrapping_sub(counts.get(place).copied().unwrap_or_default()))
         };
         let (mut later, mut after) = (now, 0.0);
         for (time, counts) in self.samples.iter().rev() {

@@ -72,13 +72,20 @@ impl Memory {
         self.learn_capacity(edge.heard, scale);
     }
 
-    /// Takes in a report, if the view has a new one.
-    pub(super) fn hear(&mut self, edge: &EdgeView, place: usize, history: &History, now: Duration) {
+    /// Takes in a report, if the view has a new one. `count` is the tables' count of the edge at its
+    /// place, which the history keeps.
+    pub(super) fn hear(
+        &mut self,
+        edge: &EdgeView,
+        history: &History,
+        (place, count): (usize, u32),
+        now: Duration,
+    ) {
         if self.heard == Some(edge.heard) {
             return;
         }
-        let seen =
-            history.seen(place, edge.heard, edge.handed_at_report, (now, edge.cell.handed()));
+        let handed = (edge.cell.handed(), count);
+        let seen = history.seen(place, edge.heard, edge.handed_at_report, (now, handed));
         self.ledger.hear(&edge.load, seen, edge.heard);
         self.heard = Some(edge.heard);
     }

@@ -191,7 +191,7 @@ impl Planner {
             }
             let kind = layout.kind_of(edge, &door, memory.kind, &self.selection);
             memory.take_in(edge, kind, scale);
-            memory.hear(edge, place, &self.history, now);
+            memory.hear(edge, &self.history, (place, self.handed[place]), now);
             memory.expect(intervals);
         }
         if layout.kinds() != known || self.planned.is_none() {

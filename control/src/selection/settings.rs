@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tidegate_proto::edge::Labels;
 
-use super::{Evidence, Policy, Zones};
+use super::{Evidence, Policy, Zones, beginning::begins_with};
 
 /// How edges are chosen. Each field names its range; whoever reads a configuration checks it.
 #[derive(Debug, Clone)]
@@ -75,10 +75,11 @@ impl Selection {
 }
 
 impl Rule {
-    /// Whether it is for this path. A slash at the beginning makes no difference: RTMP has none.
+    /// Whether it is for this path, which may have a query behind it, and may do without the slash at
+    /// its beginning (RTMP has none) and the one that ends the rule: `/vip/` is for `vip` too.
     #[must_use]
     pub fn fits(&self, path: &str) -> bool {
-        path.trim_start_matches('/').starts_with(self.path.trim_start_matches('/'))
+        begins_with(path, &self.path)
     }
 }
 

@@ -1,6 +1,10 @@
 //! The planner under a clock of its own: what reports, redirects and time make of a table.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::AtomicU32},
+    time::Duration,
+};
 
 use tidegate_proto::{edge::Capacity, heartbeat::Load};
 
@@ -352,6 +356,21 @@ fn an_edge_that_comes_back_as_another_begins_anew() {
 }
 
 #[test]
+fn a_pick_by_a_table_of_other_places_is_confirmed_like_any_other() {
+    let mut course = Course::new(2, Selection::default());
+    let old = course.plan();
+    let edges = course.fleet.edges.iter().cloned().chain([Arc::new(edge(2, course.now))]).collect();
+    course.replace(edges);
+    course.plan();
+    // It was under way while the new table was made.
+    (0..50).for_each(|_| old.hand_out(0));
+    course.hand_out(0, 1);
+    course.pass(Duration::from_secs(3));
+    course.report(0, 150);
+    near(course.load(0), 0.15);
+}
+
+#[test]
 fn clients_of_equal_choice_share_a_pool() {
     let mut course = Course::new(3, Selection::default());
     assert_eq!(course.plan().pools.len(), 1);
@@ -377,4 +396,52 @@ fn a_table_is_due_when_something_was_handed_out_or_an_edge_becomes_late() {
     course.plan();
     assert!(!course.planner.is_due(course.now));
     assert!(course.planner.is_due(course.now + INTERVAL.mul_f64(1.3)));
+}
+
+#[test]
+fn openings_and_hosts_follow_the_edges_to_other_places() {
+    let selection = Selection { policy: Policy::Sticky, ..Selection::default() };
+    let mut course = Course::new(2, selection);
+    let stream = stream_of("/live/cam").expect("a stream");
+    let now = course.now;
+    course.plan().affinity.expect("it is needed").note(stream, 0, now);
+    let streams = tidegate_proto::stream::Streams::of_names([("live/other", 3)]);
+    let streams = Some(Arc::new(streams));
+    course.change(1, |edge| edge.streams.clone_from(&streams));
+    let not_eligible = EdgeView { streams, eligible: false, ..edge(2, now) };
+    let edges = std::iter::once(Arc::new(not_eligible)).chain(course.fleet.edges.clone());
+    course.replace(edges.collect());
+    let affinity = course.plan().affinity.expect("it is needed");
+    assert_eq!(affinity.openings(stream, now).collect::<Vec<_>>(), [1]);
+    let other = stream_of("/live/other").expect("a stream");
+    let hosts: Vec<_> = affinity.hosts(other).iter().map(|host| host.place).collect();
+    assert_eq!(hosts, [2], "an edge that nobody is sent to is no host");
+}
+
+#[test]
+fn in_panic_what_an_edge_said_of_its_processors_plays_no_part() {
+    let mut course = Course::new(2, Selection::default());
+    course.change(0, |edge| edge.load.cpu_utilization = Some(0.85));
+    near(course.load(0), 1.0);
+    course.fleet.mode = Mode::Panic;
+    course.fleet.estimates.load.viewers = Some(100);
+    near(course.load(0), course.load(1));
+}
+
+#[test]
+fn what_was_handed_out_before_an_edge_was_known_is_no_join_of_now() {
+    let mut course = Course::new(1, Selection::default());
+    let unnoticed = AtomicU32::new(0);
+    (0..1_000).for_each(|_| course.fleet.edges[0].cell.hand_out(&unnoticed));
+    let table = course.pass(Duration::from_millis(300));
+    assert_eq!(pool(&table).join_bps_per_s(), 0.0);
+}
+
+#[test]
+fn what_most_agents_say_of_redirectors_counts() {
+    let mut course = Course::new(5, Selection::default());
+    for (place, redirectors) in [1, 1, 3, 3, 3].into_iter().enumerate() {
+        course.change(place, |edge| edge.redirectors = redirectors);
+    }
+    assert_eq!(course.plan().redirectors(), 3.0);
 }

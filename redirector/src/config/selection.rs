@@ -191,6 +191,7 @@ impl SelectionConfig {
         }
         for (place, rule) in self.rule.iter().enumerate() {
             rule.check()?;
+            rule.check_beside(&self.labels)?;
             let hides = |earlier: &&RuleConfig| rule.path.starts_with(&earlier.path);
             if let Some(earlier) = self.rule[..place].iter().find(hides) {
                 let hint =
@@ -219,12 +220,26 @@ impl RuleConfig {
     fn check(&self) -> Result<(), SettingsError> {
         let path = &self.path;
         let is_visible = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'?');
-        if !path.starts_with('/') || !is_visible || path.len() > RULE_PATH_LEN_MAX {
+        let has_dots = path.split('/').any(|part| matches!(part, "." | ".."));
+        if !path.starts_with('/') || !is_visible || has_dots || path.len() > RULE_PATH_LEN_MAX {
             let hint = "it is how paths begin, such as /vip/: a slash, then visible ASCII without \
-                        a query";
+                        dot segments and a query";
             return Err(refused("selection.rule.path", path, hint));
         }
         check_labels(&format!("selection.rule.labels of {path:?}"), &self.labels)
+    }
+}
+
+impl RuleConfig {
+    /// A label has one value on an edge, so no edge could carry two.
+    fn check_beside(&self, labels: &Labels) -> Result<(), SettingsError> {
+        let differs = |(label, value): &(&String, &String)| {
+            labels.get(*label).is_some_and(|of_all| of_all != *value)
+        };
+        let Some((label, value)) = self.labels.iter().find(differs) else { return Ok(()) };
+        let key = format!("selection.rule.labels of {:?}", self.path);
+        let hint = "selection.labels demands another value of every edge, so none could carry both";
+        Err(refused(&key, &format!("{label}={value}"), hint))
     }
 }
 

@@ -263,3 +263,28 @@ fn an_edge_must_carry_the_labels_demanded() {
     assert_eq!(picked("/none/cam"), Err(NoEdge::NoLabel));
     assert!((0..50).any(|_| picked("/live/cam") == Ok(0)));
 }
+
+#[test]
+fn a_zone_without_a_measured_edge_gives_way_to_the_others() {
+    let zone = |name: &str, network: &str| crate::selection::Zone {
+        name: name.into(),
+        networks: vec![network.parse().expect("a network")],
+        ..Default::default()
+    };
+    let zones = [zone("eu", "192.0.2.0/24"), zone("us", "198.51.100.0/24")];
+    let zones = crate::selection::Zones::new(&zones).expect("two zones");
+    let in_zone = |n, viewers, name: &str| EdgeView {
+        load: Load { viewers, ..Load::default() },
+        labels: Labels::from([("zone".into(), name.into())]),
+        ..edge(n)
+    };
+    let fleet = fleet(vec![in_zone(1, None, "eu"), in_zone(2, Some(0), "us")]);
+    let selection = Arc::new(Selection { zones, ..Selection::default() });
+    let snapshot = Snapshot::of(Arc::new(fleet), selection, Duration::ZERO);
+    let own = HashSet::new();
+    let client = Some(IpAddr::from([192, 0, 2, 7]));
+    let wanted = Wanted { client, ..Wanted::new(None, 80, &own) };
+    let mut random = SmallRng::seed_from_u64(1);
+    let picked = pick(&snapshot, &wanted, Duration::ZERO, &mut random).expect("an edge");
+    assert_eq!(picked.edge.id.0[0], 2);
+}

@@ -256,3 +256,27 @@ fn a_weighted_edge_is_kept_while_it_is_away_and_can_be_forgotten() {
     world.up(&[1]);
     assert_eq!(world.view(1).weight, 1.0);
 }
+
+#[test]
+fn a_weight_that_was_stored_late_does_not_undo_a_newer_one() {
+    let mut world = World::new();
+    world.up(&[1]);
+    let weigh = |figure| Verb::SetWeight(crate::order::Weight::try_from(figure).expect("a weight"));
+    let early = world.registry.plan(&request(weigh(2.0), "edge-1"), world.now).expect("a plan");
+    world.order(weigh(3.0), "edge-1").expect("it is known");
+    world.registry.apply(&early);
+    assert_eq!(world.view(1).weight, 3.0);
+}
+
+#[test]
+fn an_edge_that_said_goodbye_is_left_alone_before_the_next_view() {
+    let mut world = World::new();
+    world.up(&[1]);
+    let shown = world.view(1);
+    assert!(!shown.cell.is_paused());
+    world.hear_with(1, |report| report.goodbye = true);
+    assert!(shown.cell.is_paused());
+    world.session = 2;
+    world.hear(1);
+    assert!(!shown.cell.is_paused(), "it has come back");
+}

@@ -24,6 +24,20 @@ fn after_a_restart_remembered_edges_stand_in_until_the_grace_is_over() {
 }
 
 #[test]
+fn a_restart_of_ours_is_no_new_session_of_an_agent() {
+    let mut world = World::new();
+    (0..9).for_each(|_| world.hear(1));
+    let (edges, beats) = world.registry.take_changed(10);
+    let mut world = World::remembering(&Memory { edges, beats, ..Memory::default() });
+    world.sequence = 9;
+    world.hear(1);
+    assert_eq!(world.view(1).session_reports, 10, "it goes on where it was");
+    world.session = 2;
+    world.hear(1);
+    assert_eq!(world.view(1).session_reports, 1, "a new session begins anew all the same");
+}
+
+#[test]
 fn after_a_restart_only_edges_that_were_alive_and_willing_stand_in() {
     for seen in [Seen::Down, Seen::Gone, Seen::Withdrawn] {
         let mut world = World::remembering(&remembered(1, seen));

@@ -39,6 +39,22 @@ fn views_share_streams_until_they_change() {
 }
 
 #[test]
+fn a_fleet_that_names_more_streams_than_are_kept_loses_those_of_the_last_edges_alone() {
+    let mut world = World::new();
+    world.registry.streams_max = 5;
+    let names = ["live/a", "live/b"];
+    for n in 1..=3 {
+        world.hear_with(n, |report| report.heartbeat.streams = part(&names, 0, 99));
+    }
+    assert_eq!(known(&mut world, 1), Some(vec![7; 2]));
+    assert_eq!(known(&mut world, 2), Some(vec![7; 2]));
+    assert_eq!(known(&mut world, 3), None);
+    world.registry.remove(id(1));
+    world.hear_with(3, |report| report.heartbeat.streams = part(&names, 0, 99));
+    assert_eq!(known(&mut world, 3), Some(vec![7; 2]), "there is room again");
+}
+
+#[test]
 fn a_new_session_starts_without_streams_and_silence_about_them_takes_them_back() {
     let mut world = World::new();
     world.hear_with(1, |report| report.heartbeat.streams = part(&["live/a"], 0, 99));

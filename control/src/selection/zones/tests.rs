@@ -241,6 +241,32 @@ fn network() -> impl Strategy<Value = IpNet> {
 
 proptest! {
     #[test]
+    fn a_file_with_any_bytes_changed_is_refused_or_used_without_harm(
+        changes in vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+        clients in vec(any::<u32>(), 8),
+    ) {
+        let mut bytes = SAMPLE.to_vec();
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(SAMPLE.len()));
+        }
+        let Ok(geoip) = GeoIp::parse(bytes) else { return Ok(()) };
+        let mut zones = Zones::new(&[zone("eu", "", "EU", "")]).expect("zones");
+        zones.look_in(Arc::new(geoip));
+        for client in clients {
+            let _ = zones.of(Ipv4Addr::from_bits(client).into());
+            let _ = zones.of(Ipv6Addr::from_bits(u128::from(client) << 96 | 1).into());
+        }
+        for client in ["198.51.100.1", "203.0.113.9", "192.0.2.1", "2001:db8:1::1"] {
+            let _ = named(&zones, client);
+        }
+    }
+
+    #[test]
     fn ranges_find_what_a_scan_for_the_longest_prefix_finds(
         networks in vec((network(), 0_usize..4), 0..24),
         clients in vec(address(), 1..24),

@@ -88,7 +88,7 @@ fn every_key_reaches_the_selection() {
         labels = { tier = "live" }
         [[selection.rule]]
         path = "/vip/"
-        labels = { tier = "vip" }
+        labels = { access = "vip" }
         [[selection.zone]]
         name = "eu"
         networks = ["10.0.0.0/8", "2001:db8::/32", "192.0.2.7"]
@@ -109,7 +109,7 @@ fn every_key_reaches_the_selection() {
     assert_eq!((selection.sticky_floor, selection.stream_share_max), (0.25, 0.75));
     assert_eq!((selection.stream_share_from, &*selection.zone_label), (7, "site"));
     assert_eq!(selection.labels, Labels::from([("tier".into(), "live".into())]));
-    let labels = Labels::from([("tier".into(), "vip".into())]);
+    let labels = Labels::from([("access".into(), "vip".into())]);
     assert_eq!(selection.rules, [Rule { path: "/vip/".into(), labels }]);
     assert_eq!(selection.zones.names(), ["eu", "us"]);
     let zone = selection.zones.of([192, 0, 2, 7].into()).expect("a zone");
@@ -135,12 +135,18 @@ fn a_fault_of_a_rule_names_it() {
         ("[[selection.rule]]\npath = \"vip/\"", ["selection.rule.path", "a slash"]),
         ("[[selection.rule]]\npath = \"\"", ["selection.rule.path", "a slash"]),
         ("[[selection.rule]]\npath = \"/a b\"", ["selection.rule.path", "visible ASCII"]),
-        ("[[selection.rule]]\npath = \"/a?b\"", ["selection.rule.path", "without a query"]),
+        ("[[selection.rule]]\npath = \"/a/../b\"", ["selection.rule.path", "dot segments"]),
+        ("[[selection.rule]]\npath = \"/a?b\"", ["selection.rule.path", "a query"]),
         (
             "[[selection.rule]]\npath = \"/a/\"\n[[selection.rule]]\npath = \"/a/b/\"",
             ["\"/a/b/\"", "the rule of \"/a/\" stands before it"],
         ),
         ("[[selection.rule]]\n[[selection.rule]]", ["selection.rule.path", "fits first"]),
+        (
+            "labels = { tier = \"live\" }\n[[selection.rule]]\npath = \"/vip/\"\n\
+             labels = { tier = \"vip\" }",
+            ["selection.rule.labels of \"/vip/\"", "none could carry both"],
+        ),
         ("[[selection.rule]]\npaths = \"/\"", ["paths", "unknown"]),
         (&rules, ["selection.rule: \"17\"", "at most 16"]),
         (&format!("labels = {{ k = \"{long}\" }}"), ["selection.labels", "128 bytes"]),
