@@ -1,5 +1,5 @@
 //! The fleet as readers see it: immutable, shown whole. What changes faster than it is shown stands
-//! in a [`Cell`](crate::cell::Cell) for each edge, which outlives its views.
+//! in a [`Cell`] for each edge, which outlives its views.
 
 use std::{
     collections::{BTreeMap, HashMap},
