@@ -82,6 +82,7 @@ const IMPURE: &[&str] = &[
 const CLOCK_READERS: &[(&str, &str)] = &[
     ("control/src/clock.rs", "it is the clock"),
     ("control/src/admin/watch.rs", "paces a stream in the runtime's time, and decides nothing"),
+    ("control/src/bin/tidegatectl/simulate/judge.rs", "says how long the simulations took"),
     ("control/src/bin/tidegatectl/table.rs", "shows ages to a person"),
     ("control/src/fleet/keeper.rs", "measures how long the store took, for a metric"),
     ("control/src/store/folder.rs", "waits for the lock of a folder"),
