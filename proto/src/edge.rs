@@ -22,6 +22,13 @@ pub const LABEL_LEN_MAX: usize = 128;
 /// Labels by key. Both sides are any text within [`LABEL_LEN_MAX`]: escape them wherever they go.
 pub type Labels = BTreeMap<String, String>;
 
+/// Whether a label is within its bounds: a key of 1 to [`LABEL_LEN_MAX`] bytes, a value of at most as
+/// many.
+#[must_use]
+pub fn is_label(key: &str, value: &str) -> bool {
+    (1..=LABEL_LEN_MAX).contains(&key.len()) && value.len() <= LABEL_LEN_MAX
+}
+
 /// An edge's UUID, made once and kept in the agent's state folder.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EdgeId(pub [u8; 16]);

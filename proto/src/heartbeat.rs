@@ -6,7 +6,7 @@ use prost::Message;
 use serde::Serialize;
 
 use crate::{
-    edge::{Capacity, ENDPOINTS_MAX, EdgeName, Endpoint, Host, LABEL_LEN_MAX, LABELS_MAX, Labels},
+    edge::{Capacity, ENDPOINTS_MAX, EdgeName, Endpoint, Host, LABELS_MAX, Labels, is_label},
     stream::StreamPart,
     wire,
 };
@@ -208,10 +208,7 @@ fn checked_endpoints(endpoints: &[wire::Endpoint]) -> Result<Vec<Endpoint>, Unac
 }
 
 fn checked_labels(labels: Labels) -> Result<Labels, Unacceptable> {
-    let fits = labels.len() <= LABELS_MAX
-        && labels.iter().all(|(key, value)| {
-            (1..=LABEL_LEN_MAX).contains(&key.len()) && value.len() <= LABEL_LEN_MAX
-        });
+    let fits = labels.len() <= LABELS_MAX && labels.iter().all(|(key, value)| is_label(key, value));
     if fits { Ok(labels) } else { Err(Unacceptable::BadLabel) }
 }
 

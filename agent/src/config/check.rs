@@ -3,7 +3,9 @@
 use std::{net::SocketAddr, num::NonZeroU16, path::PathBuf, time::Duration};
 
 use tidegate_proto::{
-    edge::{Capacity, ENDPOINTS_MAX, EdgeName, Endpoint, LABEL_LEN_MAX, LABELS_MAX, Labels},
+    edge::{
+        Capacity, ENDPOINTS_MAX, EdgeName, Endpoint, LABEL_LEN_MAX, LABELS_MAX, Labels, is_label,
+    },
     heartbeat::{BANDWIDTH_BPS_MAX, INTERVAL_MAX, INTERVAL_MIN, VIEWERS_MAX},
 };
 use tracing_subscriber::EnvFilter;
@@ -146,7 +148,7 @@ fn checked_labels(labels: Labels) -> Result<Labels, Refused> {
         return Err(Refused(format!("labels: at most {LABELS_MAX} are possible")));
     }
     for (key, value) in &labels {
-        if !(1..=LABEL_LEN_MAX).contains(&key.len()) || value.len() > LABEL_LEN_MAX {
+        if !is_label(key, value) {
             return Err(Refused(format!(
                 "labels: {key:?}: a key has 1 to {LABEL_LEN_MAX} bytes and a value at most {LABEL_LEN_MAX}"
             )));

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 use tidegate_control::selection::{Evidence, Place, Policy, Rule, Selection, Zone, Zones};
 use tidegate_proto::{
-    edge::{LABEL_LEN_MAX, LABELS_MAX, Labels},
+    edge::{LABEL_LEN_MAX, LABELS_MAX, Labels, is_label},
     settings::SettingsError,
 };
 
@@ -177,7 +177,7 @@ impl SelectionConfig {
     }
 
     fn zone_label(&self) -> Result<String, SettingsError> {
-        if !(1..=LABEL_LEN_MAX).contains(&self.zone_label.len()) {
+        if !is_label(&self.zone_label, "") {
             let hint = format!("it is a label's key, 1 to {LABEL_LEN_MAX} bytes");
             return Err(refused("selection.zone_label", &self.zone_label, &hint));
         }
@@ -228,9 +228,7 @@ impl RuleConfig {
         }
         check_labels(&format!("selection.rule.labels of {path:?}"), &self.labels)
     }
-}
 
-impl RuleConfig {
     /// A label has one value on an edge, so no edge could carry two.
     fn check_beside(&self, labels: &Labels) -> Result<(), SettingsError> {
         let differs = |(label, value): &(&String, &String)| {
@@ -264,9 +262,7 @@ fn check_labels(key: &str, labels: &Labels) -> Result<(), SettingsError> {
         let hint = format!("an edge carries at most {LABELS_MAX} labels");
         return Err(refused(key, &labels.len().to_string(), &hint));
     }
-    let unusable = |(label, value): &(&String, &String)| {
-        !(1..=LABEL_LEN_MAX).contains(&label.len()) || value.len() > LABEL_LEN_MAX
-    };
+    let unusable = |(label, value): &(&String, &String)| !is_label(label, value);
     match labels.iter().find(unusable) {
         Some((label, value)) => {
             let hint =
