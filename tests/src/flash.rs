@@ -63,7 +63,7 @@ pub struct Report {
     pub policy: Policy,
     /// When all have landed.
     pub end: Level,
-    /// The highest load over mean there was once the fleet was filled by a quarter.
+    /// The highest load over mean there was once half of the fleet was filled.
     pub worst: f64,
     /// The highest load of any edge at any time, as a share of its capacity.
     pub peak: f64,

@@ -15,8 +15,10 @@ use crate::programs::{Agent, Figures};
 /// How exactly landings are timed, and how often agents' files are replaced.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 const TELL_EVERY: Duration = Duration::from_millis(100);
-/// Below this share of the fleet's capacity a few viewers would look like an imbalance.
-const SCORED_FROM: f64 = 0.25;
+/// Below this share of the fleet's capacity chance looks like an imbalance: of the few viewers on the
+/// smallest edges, and as many on their way, a tenth more or fewer have landed even where every pick
+/// is perfect.
+const SCORED_FROM: f64 = 0.5;
 
 /// How full the fleet is.
 #[derive(Debug, Clone, Copy, PartialEq)]

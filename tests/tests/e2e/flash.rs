@@ -1,14 +1,13 @@
 //! A flash crowd: thousands of clients in seconds, and no edge gets much fuller than another.
 
-use std::{thread, time::Duration};
+use std::thread;
 
 use tidegate_control::selection::Policy;
 use tidegate_tests::flash::{Plan, faults, print_table, run};
 
 #[test]
 fn a_flash_crowd_is_spread_by_fill_and_herded_by_the_last_reports() {
-    let span = Duration::from_secs(8);
-    let plan = Plan { redirects: 12_000, span, ..Plan::default() };
+    let plan = Plan::default();
     eprintln!("seed {}", plan.seed);
     // Side by side, each with a fleet of its own, for the time of one.
     let reports: Vec<_> = thread::scope(|scope| {
