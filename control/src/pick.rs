@@ -16,7 +16,7 @@ use rand::Rng;
 use tidegate_proto::edge::{EdgeId, Scheme};
 
 pub use self::explain::{Explained, Explanation, explain, predicted_load};
-pub(crate) use self::reach::Door;
+pub(crate) use self::reach::{Door, Doors};
 use self::search::{Candidate, Search};
 use crate::{
     publish::Snapshot,
@@ -169,13 +169,12 @@ pub fn choose<'a>(
     let mut is_full = false;
     let mut try_pool = |pool| {
         let found = find(&search, pool, random)?;
-        if search.is_full(found.place) {
+        if search.is_full(found.load) {
             is_full = true;
             return None;
         }
-        let chosen = search.shown(&found);
         search.hand_out(&found);
-        Some(chosen)
+        Some(found.shown())
     };
     let near = table
         .zone_of(wanted)
@@ -190,12 +189,12 @@ fn find<'a>(search: &Search<'a, '_>, pool: &Pool, random: &mut impl Rng) -> Opti
     let kept = if is_sticky { sticky::draw(search, pool, random) } else { None };
     let drawn = kept.or_else(|| {
         (0..DRAWS).find_map(|_| {
-            let place = draw::draw(search.table, pool, search.age_ms, random)?;
-            search.chosen(place)
+            let drawn = draw::draw(search.table, pool, search.age_ms, random)?;
+            search.drawn(pool, drawn)
         })
     });
     match drawn {
-        Some(found) if !search.is_full(found.place) => Some(found),
+        Some(found) if !search.is_full(found.load) => Some(found),
         _ => look_at_all(search, pool, drawn, random),
     }
 }
@@ -214,7 +213,7 @@ fn look_at_all<'a>(
         .or_else(|| search.least(pool.members(), random))
         .or_else(|| beyond.least(pool.members(), random))
         .or_else(|| pool.reserves().find_map(|places| beyond.least(places, random)))?;
-    if search.is_full(found.place) && !pool.members().is_empty() {
+    if search.is_full(found.load) && !pool.members().is_empty() {
         // Drawing goes by chance, so that there may be room where it did not look.
         return search.least(pool.members(), random).or(Some(found));
     }
@@ -247,7 +246,7 @@ pub fn alternates(
             }
         }
     }
-    best.into_iter().map(|(_, other)| search.shown(&other).picked()).collect()
+    best.into_iter().map(|(_, other)| other.shown().picked()).collect()
 }
 
 #[cfg(test)]

@@ -48,9 +48,7 @@ impl Balance {
             unmeasured: reserves.next().unwrap_or(0),
             ramping,
             window_closed: count(&|place| !table.window_open(place)),
-            above_overflow: count(&|place| {
-                f64::from(table.live_load(place)) > selection.overflow_at
-            }),
+            above_overflow: count(&|place| table.is_above_overflow(table.live_load(place))),
         }
     }
 

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     cell::CellsByPlace,
-    pick::Door,
+    pick::{Door, Doors},
     snapshot::{EdgeView, FleetView},
 };
 
@@ -35,10 +35,9 @@ pub struct Planner {
     /// The edges of the last table; what follows is in their order.
     edges: Vec<Arc<EdgeView>>,
     cells: Arc<CellsByPlace>,
-    doors: Arc<[Door]>,
+    doors: Arc<Doors>,
     memories: Vec<Memory>,
-    /// What tables count, see [`Table`], and how far that had come at the last one.
-    counts: Arc<[AtomicU32]>,
+    /// How far the counts of `cells` had come at the last table.
     handed: Vec<u32>,
     history: History,
     rates: JoinRates,
@@ -60,9 +59,8 @@ impl Planner {
             selection,
             edges: Vec::new(),
             cells: Arc::default(),
-            doors: Arc::new([]),
+            doors: Arc::default(),
             memories: Vec::new(),
-            counts: Arc::new([]),
             handed: Vec::new(),
             rates: JoinRates::default(),
             layout: Arc::default(),
@@ -99,7 +97,6 @@ impl Planner {
             selection: Arc::clone(&self.selection),
             at: now,
             rows,
-            counts: Arc::clone(&self.counts),
             cells: Arc::clone(&self.cells),
             doors: Arc::clone(&self.doors),
             barred: (0..=self.cells.len() / 64).map(|_| AtomicU64::new(0)).collect(),
@@ -151,17 +148,15 @@ impl Planner {
             self.edges.push(Arc::clone(view));
         }
         self.cells = Arc::new(CellsByPlace::of(edges.iter().map(|edge| &*edge.cell)));
-        self.doors = edges.iter().map(|edge| Door::of(edge)).collect();
-        self.counts = edges.iter().map(|edge| AtomicU32::new(edge.cell.handed() as u32)).collect();
+        self.doors = Arc::new(Doors::of(edges.iter().map(|edge| Door::of(edge))));
         // Unlike any count, so that all cells are read.
-        self.handed = self.counts.iter().map(|count| !count.load(Ordering::Relaxed)).collect();
+        self.handed = self.cells.counts().map(|count| !count).collect();
         unknown
     }
 
     /// Counts what was handed out since the last table, and how fast.
     fn count(&mut self, now: Duration) {
-        for (place, (count, handed)) in self.counts.iter().zip(&mut self.handed).enumerate() {
-            let count = count.load(Ordering::Relaxed);
+        for (place, (count, handed)) in self.cells.counts().zip(&mut self.handed).enumerate() {
             if count == *handed {
                 continue;
             }
@@ -183,16 +178,21 @@ impl Planner {
         let intervals = late_intervals(&self.selection);
         // Nobody but tables in use holds it, and those want the old one.
         let layout = Arc::make_mut(&mut self.layout);
+        let mut other_doors = Vec::new();
         for &place in changed {
             let (edge, memory) = (&self.edges[place], &mut self.memories[place]);
             let door = Door::of(edge);
-            if self.doors[place] != door {
-                Arc::make_mut(&mut self.doors)[place] = door;
+            if self.doors.of_place(place) != Some(&door) {
+                other_doors.push((place, door));
             }
             let kind = layout.kind_of(edge, &door, memory.kind, &self.selection);
             memory.take_in(edge, kind, scale);
             memory.hear(edge, &self.history, (place, self.handed[place]), now);
             memory.expect(intervals);
+        }
+        if !other_doors.is_empty() {
+            other_doors.sort_unstable_by_key(|(place, _)| *place);
+            self.doors = Arc::new(self.doors.with(&other_doors));
         }
         if layout.kinds() != known || self.planned.is_none() {
             layout.arrange(&self.selection);
@@ -228,7 +228,7 @@ impl Planner {
                 all.extend(&tiers[*kind as usize]);
             }
             let joins = self.rates.of(kinds) * tide.redirectors * tide.viewer_bps();
-            Pool::of(all, &table.rows, self.selection.policy, |place| table.key(place), joins)
+            Pool::of(all, table, joins)
         };
         self.layout.sets().iter().map(pool).collect()
     }
