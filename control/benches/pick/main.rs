@@ -52,7 +52,7 @@ fn main() {
             let mut course = Course::new(policy.parse().expect("a policy"), number(edges));
             (0..number(plans)).for_each(|_| drop(course.plan()));
         }
-        _ => say("usage: pick [--instructions]".into()),
+        _ => say("usage: pick [--times POLICY EDGES | --instructions]".into()),
     }
 }
 
@@ -88,7 +88,9 @@ impl Course {
     /// A table, after 100 ms in which the usual share of the edges has reported.
     fn plan(&mut self) -> (Snapshot, Duration) {
         self.now += Duration::from_millis(100);
-        self.fleet = Arc::new(fleet::reported(&self.fleet, self.now));
+        let next = Arc::new(fleet::reported(&self.fleet, self.now));
+        // The snapshot before keeps its views until it is replaced by this one.
+        let _before = std::mem::replace(&mut self.fleet, next);
         let begun = Instant::now();
         let table = Arc::new(self.planner.plan(&self.fleet, self.now));
         (Snapshot { fleet: Arc::clone(&self.fleet), table }, begun.elapsed())

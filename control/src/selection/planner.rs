@@ -20,7 +20,7 @@ use super::{
     tide::{JoinRates, Tide, late_intervals},
 };
 use crate::{
-    cell::CellsByPlace,
+    cell::{CellsByPlace, Slot},
     pick::{Door, Doors},
     snapshot::{EdgeView, FleetView},
 };
@@ -37,6 +37,8 @@ pub struct Planner {
     cells: Arc<CellsByPlace>,
     doors: Arc<Doors>,
     memories: Vec<Memory>,
+    /// The kind of each edge and what its last report is worth, at the last table.
+    standings: Vec<(u32, Standing)>,
     /// How far the counts of `cells` had come at the last table.
     handed: Vec<u32>,
     history: History,
@@ -61,6 +63,7 @@ impl Planner {
             cells: Arc::default(),
             doors: Arc::default(),
             memories: Vec::new(),
+            standings: Vec::new(),
             handed: Vec::new(),
             rates: JoinRates::default(),
             layout: Arc::default(),
@@ -87,10 +90,8 @@ impl Planner {
         self.read(&changed, &scale, now);
         self.history.keep(now, &self.handed);
         let tide = Tide::of(&self.selection, fleet, &self.memories, &self.rates, scale, now);
-        let edges = self.memories.iter().zip(&self.handed);
-        let rows: Vec<Row> =
-            edges.map(|(memory, handed)| Row { handed: *handed, ..tide.row(memory) }).collect();
-        let tiers = self.sort(fleet, &tide);
+        let rows = self.rows(&tide);
+        let tiers = self.sort(fleet);
         self.late_at = tide.late_at;
         self.planned = Some(now);
         let mut table = Table {
@@ -115,20 +116,18 @@ impl Planner {
     /// view is another than in the last table.
     fn follow(&mut self, fleet: &FleetView) -> Vec<usize> {
         let edges = &fleet.edges;
-        let stays = |(old, new): (&Arc<EdgeView>, &Arc<EdgeView>)| {
-            Arc::ptr_eq(old, new) || Arc::ptr_eq(&old.cell, &new.cell)
-        };
-        let mut changed = Vec::new();
-        if edges.len() != self.edges.len() || !self.edges.iter().zip(edges).all(stays) {
-            changed = self.remap(edges);
+        let mut unknown = Vec::new();
+        let mut others = other_places(&self.edges, edges);
+        let stays = |place: &usize| Arc::ptr_eq(&self.edges[*place].cell, &edges[*place].cell);
+        if edges.len() != self.edges.len() || !others.iter().all(stays) {
+            unknown = self.remap(edges);
+            others = other_places(&self.edges, edges);
         }
-        for (place, (old, new)) in self.edges.iter_mut().zip(edges).enumerate() {
-            if !Arc::ptr_eq(old, new) {
-                *old = Arc::clone(new);
-                changed.push(place);
-            }
+        for place in &others {
+            self.edges[*place] = Arc::clone(&edges[*place]);
         }
-        changed
+        unknown.append(&mut others);
+        unknown
     }
 
     /// Moves what is remembered to other places. Returns the places of which nothing is.
@@ -162,7 +161,8 @@ impl Planner {
             }
             *handed = count;
             // The cell knows of picks by older tables of other edges too.
-            let (memory, all) = (&mut self.memories[place], self.edges[place].cell.handed());
+            let all = self.cells.get(place).map_or(0, Slot::handed);
+            let memory = &mut self.memories[place];
             if memory.heard.is_some() {
                 self.rates.count(memory.kind, all.saturating_sub(memory.handed));
             }
@@ -199,20 +199,32 @@ impl Planner {
         }
     }
 
+    /// What edges look like to picks, and what [`sort`](Self::sort) goes by: memories are large, so
+    /// they are looked at once for both.
+    fn rows(&mut self, tide: &Tide) -> Vec<Row> {
+        self.standings.clear();
+        let edges = self.memories.iter().zip(&self.handed);
+        let seen = edges.map(|(memory, handed)| {
+            self.standings.push((memory.kind, tide.standing(memory)));
+            Row { handed: *handed, ..tide.row(memory) }
+        });
+        seen.collect()
+    }
+
     /// The edges of each kind, in the order in which they are to be tried.
-    fn sort(&self, fleet: &FleetView, tide: &Tide) -> Vec<Tiers> {
+    fn sort(&self, fleet: &FleetView) -> Vec<Tiers> {
         let mut tiers = vec![Tiers::default(); self.layout.kinds()];
         let evidence = self.selection.failure_evidence.as_ref();
         let out = evidence.map(|evidence| evidence.out(fleet)).unwrap_or_default();
-        let standing = |place: usize, memory: &Memory| match tide.standing(memory) {
+        let standing = |place: usize, standing: Standing| match standing {
             Standing::Measured if out.binary_search(&place).is_ok() => Standing::Late,
             other => other,
         };
         let mut place_in = |places: &[usize], tier: fn(&mut Tiers, Standing) -> &mut Vec<u32>| {
             for &place in places {
-                let Some(memory) = self.memories.get(place) else { continue };
-                if let Some(kind) = tiers.get_mut(memory.kind as usize) {
-                    tier(kind, standing(place, memory)).push(place as u32);
+                let Some(&(kind, by_report)) = self.standings.get(place) else { continue };
+                if let Some(kind) = tiers.get_mut(kind as usize) {
+                    tier(kind, standing(place, by_report)).push(place as u32);
                 }
             }
         };
@@ -232,6 +244,13 @@ impl Planner {
         };
         self.layout.sets().iter().map(pool).collect()
     }
+}
+
+/// The places at which two lists of views differ, as far as both have them. What is behind the
+/// views is not looked at: they lie all over the memory.
+fn other_places(old: &[Arc<EdgeView>], new: &[Arc<EdgeView>]) -> Vec<usize> {
+    let pairs = old.iter().zip(new).enumerate();
+    pairs.filter(|(_, (old, new))| !Arc::ptr_eq(old, new)).map(|(place, _)| place).collect()
 }
 
 /// Where each edge was before; `None`: it is new, or comes back with nothing left of it.

@@ -90,24 +90,19 @@ pub struct Pool {
 impl Pool {
     /// A pool of these edges of a table, which are joined at a rate of `join_bps_per_s`.
     pub(super) fn of(tiers: Tiers, table: &Table, join_bps_per_s: f64) -> Self {
-        let policy = table.selection.policy;
-        let rows = || tiers.members.iter().filter_map(|place| table.row(*place as usize));
-        let edges: Vec<(f64, f64)> =
-            rows().map(|row| (row.load.into(), row.capacity_bps.into())).collect();
-        let capacity_bps: f64 = edges.iter().map(|(_, capacity)| capacity).sum();
-        let carried: f64 = edges.iter().map(|(load, capacity)| load * capacity).sum();
+        let edges = Edges::of(&tiers.members, table);
+        let Edges { capacity_bps, carried_bps, .. } = edges;
         let volume = (HORIZON_S * join_bps_per_s).max(VOLUME_MIN * capacity_bps);
-        let level = level(&edges, volume);
-        let mean = if capacity_bps > 0.0 { carried / capacity_bps } else { 0.0 };
-        let is_sticky = policy == Policy::Sticky;
-        let lowest = edges.iter().map(|(load, _)| *load).reduce(f64::min).unwrap_or(0.0);
+        let level = level(&edges.loads, volume);
+        let mean = if capacity_bps > 0.0 { carried_bps / capacity_bps } else { 0.0 };
+        let is_sticky = table.selection.policy == Policy::Sticky;
         Self {
-            draw: draw(&tiers.members, &edges, table, level),
+            draw: draw(&tiers.members, &edges.loads, table, level),
             mean: mean as f32,
-            spread_chance: spread_chance(&edges, mean, join_bps_per_s) as f32,
+            spread_chance: spread_chance(&edges.loads, mean, join_bps_per_s) as f32,
             membership: if is_sticky { membership(&tiers.members) } else { Vec::new() },
-            fresh_ms: rows().map(|row| row.fresh_ms).min().unwrap_or(i32::MIN),
-            lowest: lowest as f32,
+            fresh_ms: edges.fresh_ms,
+            lowest: if edges.loads.is_empty() { 0.0 } else { edges.lowest },
             level: level as f32,
             capacity_bps,
             join_bps_per_s,
@@ -178,29 +173,67 @@ impl Pool {
     }
 }
 
+/// What a pool's members carry.
+struct Edges {
+    /// Of each member its load and its capacity.
+    loads: Vec<(f64, f64)>,
+    capacity_bps: f64,
+    carried_bps: f64,
+    lowest: f32,
+    fresh_ms: i32,
+}
+
+impl Edges {
+    fn of(members: &[u32], table: &Table) -> Self {
+        let mut edges = Self {
+            loads: Vec::with_capacity(members.len()),
+            capacity_bps: 0.0,
+            carried_bps: 0.0,
+            lowest: f32::INFINITY,
+            fresh_ms: i32::MAX,
+        };
+        for row in members.iter().filter_map(|place| table.row(*place as usize)) {
+            let (load, capacity_bps) = (f64::from(row.load), f64::from(row.capacity_bps));
+            edges.loads.push((load, capacity_bps));
+            edges.capacity_bps += capacity_bps;
+            edges.carried_bps += load * capacity_bps;
+            edges.lowest = edges.lowest.min(row.load);
+            edges.fresh_ms = edges.fresh_ms.min(row.fresh_ms);
+        }
+        edges
+    }
+}
+
 /// What the policy draws from, of members of these loads and capacities.
 fn draw(members: &[u32], edges: &[(f64, f64)], table: &Table, level: f64) -> Draw {
-    let gist = |place: &u32| {
-        let row = table.row(*place as usize).copied().unwrap_or_default();
-        Gist::of(*place, &row, table.viewer_bps)
-    };
-    let below = |(load, capacity): &(f64, f64)| (level - load).max(0.0) * capacity;
-    let alias = |weight: &dyn Fn(&(f64, f64)) -> f64| {
-        let weighted = members.iter().zip(edges).map(|(place, edge)| (place, weight(edge)));
-        Draw::Alias(Alias::of(
-            weighted.filter(|(_, w)| *w > 0.0).map(|(place, w)| (gist(place), w)),
-        ))
-    };
     match table.selection.policy {
         // A client whose stream is not known has nothing to stick to.
-        Policy::Fill | Policy::Sticky => alias(&below),
-        Policy::Random => alias(&|(_, capacity)| *capacity),
+        Policy::Fill | Policy::Sticky => {
+            alias(members, edges, table, |(load, capacity)| (level - load).max(0.0) * capacity)
+        }
+        Policy::Random => alias(members, edges, table, |(_, capacity)| capacity),
         Policy::P2c => Draw::Uniform,
         Policy::Least | Policy::Wowza | Policy::Report => {
             let keys: Vec<_> = members.iter().map(|place| table.key(*place)).collect();
             Draw::Front(Front::of(&keys))
         }
     }
+}
+
+fn alias(
+    members: &[u32],
+    edges: &[(f64, f64)],
+    table: &Table,
+    weight: impl Fn((f64, f64)) -> f64,
+) -> Draw {
+    let gist = |place: u32| {
+        let row = table.row(place as usize).copied().unwrap_or_default();
+        Gist::of(place, &row, table.viewer_bps)
+    };
+    let weighted = members.iter().zip(edges).map(|(place, edge)| (*place, weight(*edge)));
+    // Most edges are above the level, and their rows are not looked at again.
+    let drawn = weighted.filter(|(_, weight)| *weight > 0.0);
+    Draw::Alias(Alias::of(drawn.map(|(place, weight)| (gist(place), weight))))
 }
 
 /// What edges below most of the mean lack, as a share of what a minute's clients bring. A fleet that
