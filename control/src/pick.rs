@@ -164,10 +164,8 @@ pub fn choose<'a>(
     random: &mut impl Rng,
 ) -> Result<Chosen<'a>, NoEdge> {
     let search = Search::new(snapshot, wanted, now);
-    let table = &*snapshot.table;
-    let rule = table.selection.rule_of(wanted.path);
     let mut is_full = false;
-    let mut try_pool = |pool| {
+    let chosen = snapshot.table.find_in_pools(wanted, |pool| {
         let found = find(&search, pool, random)?;
         if search.is_full(found.load) {
             is_full = true;
@@ -175,12 +173,8 @@ pub fn choose<'a>(
         }
         search.hand_out(&found);
         Some(found.shown())
-    };
-    let near = table
-        .zone_of(wanted)
-        .and_then(|zone| table.near(rule, zone, wanted.scheme).find_map(&mut try_pool));
-    near.or_else(|| try_pool(table.pool(rule, None, wanted.scheme)?))
-        .ok_or_else(|| if is_full { NoEdge::Full } else { why::no_edge(&search) })
+    });
+    chosen.ok_or_else(|| if is_full { NoEdge::Full } else { why::no_edge(&search) })
 }
 
 /// An edge of a pool: as the policy draws, else the best of those that the client can use.
@@ -230,7 +224,7 @@ pub fn alternates(
     count: usize,
 ) -> Vec<Picked> {
     let search = Search::new(snapshot, wanted, now).beyond_shares();
-    let Some(pool) = snapshot.table.pools(wanted).last() else { return Vec::new() };
+    let Some(pool) = snapshot.table.pools(wanted).pop() else { return Vec::new() };
     let mut best: Vec<(u64, Candidate<'_>)> = Vec::with_capacity(count + 1);
     let measured_first = std::iter::once(pool.members()).chain(pool.reserves().take(2));
     for (rank, places) in (0u64..).zip(measured_first) {

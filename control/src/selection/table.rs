@@ -220,14 +220,29 @@ impl Table {
         self.pools.get(self.layout.pool(rule, zone, scheme)?)
     }
 
-    /// The pools that a client's edge is looked for in, in this order: those [near](Self::near) it,
-    /// then all.
-    pub(crate) fn pools<'a>(&'a self, wanted: &Wanted<'_>) -> impl Iterator<Item = &'a Pool> + 'a {
+    /// The first thing found in the pools that a client's edge is looked for in, in this order: those
+    /// [near](Self::near) it, then all.
+    #[inline]
+    pub(crate) fn find_in_pools<'a, T>(
+        &'a self,
+        wanted: &Wanted<'_>,
+        mut find: impl FnMut(&'a Pool) -> Option<T>,
+    ) -> Option<T> {
         let rule = self.selection.rule_of(wanted.path);
         let scheme = wanted.scheme;
-        let zone = self.zone_of(wanted).into_iter();
-        let near = zone.flat_map(move |zone| self.near(rule, zone, scheme));
-        near.chain(self.pool(rule, None, scheme))
+        let zone = self.zone_of(wanted);
+        let near = zone.and_then(|zone| self.near(rule, zone, scheme).find_map(&mut find));
+        near.or_else(|| find(self.pool(rule, None, scheme)?))
+    }
+
+    /// Those pools in that order.
+    pub(crate) fn pools(&self, wanted: &Wanted<'_>) -> Vec<&Pool> {
+        let mut pools = Vec::new();
+        self.find_in_pools(wanted, |pool| {
+            pools.push(pool);
+            None::<()>
+        });
+        pools
     }
 
     /// The client's zone, where there are any.

@@ -66,7 +66,7 @@ impl Chances {
                 standing.is_voted_out = true;
             }
         }
-        if let Some(all) = search.table.pools(search.wanted).last() {
+        if let Some(all) = search.table.pools(search.wanted).pop() {
             chances.sort(all);
         }
         let mut left = 1.0;
