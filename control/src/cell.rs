@@ -16,16 +16,12 @@ use std::{
 const SLAB_LEN: usize = 1 << SLAB_BITS;
 const SLAB_BITS: u32 = 12;
 
-/// What is known of one edge at this moment.
+/// What every pick asks of one edge at this moment.
 #[derive(Debug, Default)]
 pub struct Slot {
     drained: AtomicBool,
     paused: AtomicBool,
     handed: AtomicU64,
-    /// The last window in which clients voted against the edge, and in its lower half how many did.
-    votes: AtomicU64,
-    /// When they last were enough, in milliseconds of the monotonic clock; 0: never.
-    voted_out_ms: AtomicU64,
 }
 
 impl Slot {
@@ -64,6 +60,46 @@ impl Slot {
         self.handed.fetch_add(1, Ordering::Relaxed);
         noticed.fetch_add(1, Ordering::Relaxed);
     }
+}
+
+/// One edge's [`Slot`], and what picks do not ask; it keeps the slab.
+#[derive(Debug)]
+pub struct Cell {
+    slab: Arc<[Slot]>,
+    at: usize,
+    /// The last window in which clients voted against the edge, and in its lower half how many did.
+    votes: AtomicU64,
+    /// When they last were enough, in milliseconds of the monotonic clock; 0: never.
+    voted_out_ms: AtomicU64,
+}
+
+/// A cell by itself, in a slab of one.
+impl Default for Cell {
+    fn default() -> Self {
+        Self::at(Arc::new([Slot::default()]), 0)
+    }
+}
+
+impl Deref for Cell {
+    type Target = Slot;
+
+    #[inline]
+    fn deref(&self) -> &Slot {
+        &self.slab[self.at]
+    }
+}
+
+impl Cell {
+    fn at(slab: Arc<[Slot]>, at: usize) -> Self {
+        Self { slab, at, votes: AtomicU64::new(0), voted_out_ms: AtomicU64::new(0) }
+    }
+
+    /// That of an edge which has had so many redirects already.
+    #[cfg(test)]
+    pub(crate) fn having_handed(handed: u64) -> Self {
+        let slot = Slot { handed: AtomicU64::new(handed), ..Slot::default() };
+        Self::at(Arc::new([slot]), 0)
+    }
 
     /// Counts a client's vote against the edge. Returns how many there are in this window.
     pub(crate) fn vote(&self, window: u32) -> u32 {
@@ -84,38 +120,6 @@ impl Slot {
     pub(crate) fn voted_out(&self) -> Option<Duration> {
         let at_ms = self.voted_out_ms.load(Ordering::Relaxed);
         (at_ms > 0).then(|| Duration::from_millis(at_ms))
-    }
-}
-
-/// One edge's [`Slot`]; it keeps the slab.
-#[derive(Debug)]
-pub struct Cell {
-    slab: Arc<[Slot]>,
-    at: usize,
-}
-
-/// A cell by itself, in a slab of one.
-impl Default for Cell {
-    fn default() -> Self {
-        Self { slab: Arc::new([Slot::default()]), at: 0 }
-    }
-}
-
-impl Deref for Cell {
-    type Target = Slot;
-
-    #[inline]
-    fn deref(&self) -> &Slot {
-        &self.slab[self.at]
-    }
-}
-
-impl Cell {
-    /// That of an edge which has had so many redirects already.
-    #[cfg(test)]
-    pub(crate) fn having_handed(handed: u64) -> Self {
-        let slot = Slot { handed: AtomicU64::new(handed), ..Slot::default() };
-        Self { slab: Arc::new([slot]), at: 0 }
     }
 }
 
@@ -140,16 +144,25 @@ impl Slabs {
         };
         self.last = Some(Arc::clone(&slab));
         self.used += 1;
-        Cell { slab, at: self.used - 1 }
+        Cell::at(slab, self.used - 1)
     }
 }
 
-/// The cells of a list of edges, by place.
+/// The cells of a list of edges, by place, and beside the way to each what was handed out to it.
 #[derive(Debug, Default)]
 pub(crate) struct CellsByPlace {
     slabs: Vec<Arc<[Slot]>>,
+    ways: Vec<Way>,
+}
+
+/// The way to one cell.
+#[derive(Debug)]
+struct Way {
     /// The slab's place in `slabs`, and in the lower bits the slot's in it.
-    at: Vec<u32>,
+    at: u32,
+    /// Redirects to the edge, as in its cell but for those by the places of another list. Cells lie
+    /// all over the memory, and a pick compares several edges.
+    count: AtomicU32,
 }
 
 impl CellsByPlace {
@@ -161,19 +174,44 @@ impl CellsByPlace {
                 all.slabs.push(Arc::clone(&cell.slab));
                 all.slabs.len() as u32 - 1
             });
-            all.at.push(slab << SLAB_BITS | cell.at as u32);
+            let count = AtomicU32::new(cell.handed() as u32);
+            all.ways.push(Way { at: slab << SLAB_BITS | cell.at as u32, count });
         }
         all
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.at.len()
+        self.ways.len()
     }
 
     #[inline]
     pub(crate) fn get(&self, place: usize) -> Option<&Slot> {
-        let at = *self.at.get(place)?;
-        self.slabs.get((at >> SLAB_BITS) as usize)?.get(at as usize & (SLAB_LEN - 1))
+        self.slot(self.ways.get(place)?)
+    }
+
+    #[inline]
+    fn slot(&self, way: &Way) -> Option<&Slot> {
+        self.slabs.get((way.at >> SLAB_BITS) as usize)?.get(way.at as usize & (SLAB_LEN - 1))
+    }
+
+    /// What was handed out to the edge at a place; it may wrap around.
+    #[inline]
+    pub(crate) fn count(&self, place: usize) -> Option<u32> {
+        self.ways.get(place).map(|way| way.count.load(Ordering::Relaxed))
+    }
+
+    /// The same of every edge.
+    pub(crate) fn counts(&self) -> impl Iterator<Item = u32> {
+        self.ways.iter().map(|way| way.count.load(Ordering::Relaxed))
+    }
+
+    /// Counts one redirect to the edge at a place.
+    #[inline]
+    pub(crate) fn hand_out(&self, place: usize) {
+        let Some(way) = self.ways.get(place) else { return };
+        if let Some(slot) = self.slot(way) {
+            slot.hand_out(&way.count);
+        }
     }
 }
 
@@ -199,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn two_slots_share_a_cache_line() {
-        assert_eq!(size_of::<Slot>(), 32);
+    fn four_slots_share_a_cache_line() {
+        assert_eq!(size_of::<Slot>(), 16);
     }
 }

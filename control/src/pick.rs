@@ -16,7 +16,7 @@ use rand::Rng;
 use tidegate_proto::edge::{EdgeId, Scheme};
 
 pub use self::explain::{Explained, Explanation, explain, predicted_load};
-pub(crate) use self::reach::Door;
+pub(crate) use self::reach::{Door, Doors};
 use self::search::{Candidate, Search};
 use crate::{
     publish::Snapshot,
@@ -164,24 +164,17 @@ pub fn choose<'a>(
     random: &mut impl Rng,
 ) -> Result<Chosen<'a>, NoEdge> {
     let search = Search::new(snapshot, wanted, now);
-    let table = &*snapshot.table;
-    let rule = table.selection.rule_of(wanted.path);
     let mut is_full = false;
-    let mut try_pool = |pool| {
+    let chosen = snapshot.table.find_in_pools(wanted, |pool| {
         let found = find(&search, pool, random)?;
-        if search.is_full(found.place) {
+        if search.is_full(found.load) {
             is_full = true;
             return None;
         }
-        let chosen = search.shown(&found);
         search.hand_out(&found);
-        Some(chosen)
-    };
-    let near = table
-        .zone_of(wanted)
-        .and_then(|zone| table.near(rule, zone, wanted.scheme).find_map(&mut try_pool));
-    near.or_else(|| try_pool(table.pool(rule, None, wanted.scheme)?))
-        .ok_or_else(|| if is_full { NoEdge::Full } else { why::no_edge(&search) })
+        Some(found.shown())
+    });
+    chosen.ok_or_else(|| if is_full { NoEdge::Full } else { why::no_edge(&search) })
 }
 
 /// An edge of a pool: as the policy draws, else the best of those that the client can use.
@@ -190,12 +183,12 @@ fn find<'a>(search: &Search<'a, '_>, pool: &Pool, random: &mut impl Rng) -> Opti
     let kept = if is_sticky { sticky::draw(search, pool, random) } else { None };
     let drawn = kept.or_else(|| {
         (0..DRAWS).find_map(|_| {
-            let place = draw::draw(search.table, pool, search.age_ms, random)?;
-            search.chosen(place)
+            let drawn = draw::draw(search.table, pool, search.age_ms, random)?;
+            search.drawn(pool, drawn)
         })
     });
     match drawn {
-        Some(found) if !search.is_full(found.place) => Some(found),
+        Some(found) if !search.is_full(found.load) => Some(found),
         _ => look_at_all(search, pool, drawn, random),
     }
 }
@@ -214,7 +207,7 @@ fn look_at_all<'a>(
         .or_else(|| search.least(pool.members(), random))
         .or_else(|| beyond.least(pool.members(), random))
         .or_else(|| pool.reserves().find_map(|places| beyond.least(places, random)))?;
-    if search.is_full(found.place) && !pool.members().is_empty() {
+    if search.is_full(found.load) && !pool.members().is_empty() {
         // Drawing goes by chance, so that there may be room where it did not look.
         return search.least(pool.members(), random).or(Some(found));
     }
@@ -231,7 +224,7 @@ pub fn alternates(
     count: usize,
 ) -> Vec<Picked> {
     let search = Search::new(snapshot, wanted, now).beyond_shares();
-    let Some(pool) = snapshot.table.pools(wanted).last() else { return Vec::new() };
+    let Some(pool) = snapshot.table.pools(wanted).pop() else { return Vec::new() };
     let mut best: Vec<(u64, Candidate<'_>)> = Vec::with_capacity(count + 1);
     let measured_first = std::iter::once(pool.members()).chain(pool.reserves().take(2));
     for (rank, places) in (0u64..).zip(measured_first) {
@@ -247,7 +240,7 @@ pub fn alternates(
             }
         }
     }
-    best.into_iter().map(|(_, other)| search.shown(&other).picked()).collect()
+    best.into_iter().map(|(_, other)| other.shown().picked()).collect()
 }
 
 #[cfg(test)]

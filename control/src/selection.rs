@@ -32,7 +32,8 @@ mod tide;
 mod zones;
 
 pub(crate) use self::{
-    affinity::Affinity, front::NEVER, layout::missing_label, pool::Draw, score::reported_load,
+    affinity::Affinity, alias::Alias, front::NEVER, layout::missing_label, pool::Draw, row::Gist,
+    score::reported_load,
 };
 pub use self::{
     balance::Balance,

@@ -5,7 +5,8 @@
 //! whole pick (the edge is handed out too), a pick's allocations, and the time to make a table; and
 //! beside them the time of a scan over all edges in the same process, which says how fast this
 //! machine is today. Each is the median of many batches that take turns. With `-- --instructions` it
-//! counts instructions under callgrind instead, which no other load disturbs.
+//! counts instructions under callgrind instead, which no other load disturbs. Both can be asked of one
+//! policy and size of fleet: `-- --times fill 100000`.
 
 mod fleet;
 
@@ -28,6 +29,8 @@ use tidegate_control::{
 use tidegate_proto::edge::Scheme;
 
 const SIZES: [usize; 3] = [10, 1_000, 100_000];
+/// Under callgrind a large fleet takes minutes to be made, so that it is counted only when asked for.
+const SIZES_COUNTED: [usize; 2] = [10, 1_000];
 /// Picks between two tables.
 const BATCH: usize = 20_000;
 const BATCHES: usize = 20;
@@ -42,7 +45,10 @@ fn main() {
     match words.as_slice() {
         [] => SIZES.into_iter().for_each(|edges| times(&Policy::ALL, edges)),
         ["--times", policy, edges] => times(&[policy.parse().expect("a policy")], number(edges)),
-        ["--instructions"] => instructions(),
+        ["--instructions"] => SIZES_COUNTED.into_iter().for_each(|n| instructions(&Policy::ALL, n)),
+        ["--instructions", policy, edges] => {
+            instructions(&[policy.parse().expect("a policy")], number(edges));
+        }
         ["--picks", policy, edges, picks] => {
             let mut course = Course::new(policy.parse().expect("a policy"), number(edges));
             let (snapshot, _) = course.plan();
@@ -52,7 +58,7 @@ fn main() {
             let mut course = Course::new(policy.parse().expect("a policy"), number(edges));
             (0..number(plans)).for_each(|_| drop(course.plan()));
         }
-        _ => say("usage: pick [--instructions]".into()),
+        _ => say("usage: pick [--times POLICY EDGES | --instructions [POLICY EDGES]]".into()),
     }
 }
 
@@ -88,7 +94,9 @@ impl Course {
     /// A table, after 100 ms in which the usual share of the edges has reported.
     fn plan(&mut self) -> (Snapshot, Duration) {
         self.now += Duration::from_millis(100);
-        self.fleet = Arc::new(fleet::reported(&self.fleet, self.now));
+        let next = Arc::new(fleet::reported(&self.fleet, self.now));
+        // The snapshot before keeps its views until it is replaced by this one.
+        let _before = std::mem::replace(&mut self.fleet, next);
         let begun = Instant::now();
         let table = Arc::new(self.planner.plan(&self.fleet, self.now));
         (Snapshot { fleet: Arc::clone(&self.fleet), table }, begun.elapsed())
@@ -175,17 +183,15 @@ fn median(mut figures: Vec<f64>) -> f64 {
 }
 
 /// Two runs each that differ in nothing but the number of picks, or of tables.
-fn instructions() {
+fn instructions(policies: &[Policy], edges: usize) {
     say("policy    edges   instructions a pick   a table".into());
-    for edges in SIZES {
-        for policy in Policy::ALL {
-            let each = |what: &str, few: usize| {
-                let [fewer, more] = [few, 2 * few].map(|n| callgrind(what, policy, edges, n));
-                (more - fewer) / few as f64
-            };
-            let (pick, table) = (each("--picks", COUNTED), each("--plans", 4));
-            say(format!("{policy:<8} {edges:>6} {pick:>21.0} {table:>9.0}"));
-        }
+    for &policy in policies {
+        let each = |what: &str, few: usize| {
+            let [fewer, more] = [few, 2 * few].map(|n| callgrind(what, policy, edges, n));
+            (more - fewer) / few as f64
+        };
+        let (pick, table) = (each("--picks", COUNTED), each("--plans", 4));
+        say(format!("{policy:<8} {edges:>6} {pick:>21.0} {table:>9.0}"));
     }
 }
 

@@ -79,7 +79,7 @@ pub fn explain(snapshot: &Snapshot, wanted: &Wanted<'_>, now: Duration) -> Expla
     let chances = Chances::of(&search);
     let selection = table.selection();
     let zone = wanted.client.and_then(|client| selection.zones.of(client));
-    let first = table.pools(wanted).next();
+    let first = table.pools(wanted).first().copied();
     Explanation {
         stream: stream_of(wanted.path),
         zone: zone.and_then(|zone| selection.zones.names().get(usize::from(zone.0)).cloned()),

@@ -1,12 +1,14 @@
 //! How a client would reach an edge, if it can at all.
 
+use std::collections::HashMap;
+
 use tidegate_proto::edge::{Host, Scheme};
 
 use super::Wanted;
 use crate::snapshot::EdgeView;
 
-/// An edge's ports, side by side with those of others. 20 bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// An edge's ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Door {
     /// The port that each scheme is reached by; 0: none.
     ports: [u16; Scheme::ALL.len()],
@@ -46,6 +48,51 @@ impl Door {
             return None;
         }
         Some((wanted.scheme.unwrap_or(Scheme::Http), port))
+    }
+}
+
+/// The doors of a list of edges, by place. Most fleets have few that differ, so that those stay near.
+#[derive(Debug, Default)]
+pub(crate) struct Doors {
+    distinct: Vec<Door>,
+    /// The door's place in `distinct`; not asked where there is only one.
+    by_place: Vec<u32>,
+}
+
+impl Doors {
+    pub(crate) fn of(doors: impl Iterator<Item = Door>) -> Self {
+        let mut all = Self::default();
+        let mut known = HashMap::new();
+        let mut last = None;
+        for door in doors {
+            let at = match last {
+                Some((same, at)) if same == door => at,
+                _ => *known.entry(door).or_insert_with(|| {
+                    all.distinct.push(door);
+                    all.distinct.len() as u32 - 1
+                }),
+            };
+            last = Some((door, at));
+            all.by_place.push(at);
+        }
+        all
+    }
+
+    #[inline]
+    pub(crate) fn of_place(&self, place: usize) -> Option<&Door> {
+        match self.distinct.as_slice() {
+            [same] => Some(same),
+            distinct => distinct.get(*self.by_place.get(place)? as usize),
+        }
+    }
+
+    /// The same with other doors at some places, given in order.
+    pub(crate) fn with(&self, changed: &[(usize, Door)]) -> Self {
+        let mut changed = changed.iter().peekable();
+        Self::of((0..self.by_place.len()).map(|place| {
+            let other = changed.next_if(|(at, _)| *at == place).map(|(_, door)| *door);
+            other.or_else(|| self.of_place(place).copied()).unwrap_or_default()
+        }))
     }
 }
 

@@ -5,10 +5,10 @@ use std::{sync::Arc, time::Duration};
 use rand::{Rng, RngExt};
 use tidegate_proto::{edge::Scheme, stream::StreamHash};
 
-use super::{Chosen, Wanted};
+use super::{Chosen, Wanted, draw::Drawn};
 use crate::{
     publish::Snapshot,
-    selection::{Table, stream_of},
+    selection::{Pool, Table, stream_of},
     snapshot::{EdgeView, FleetView},
 };
 
@@ -33,6 +33,8 @@ pub(super) struct Candidate<'a> {
     pub(super) edge: &'a Arc<EdgeView>,
     pub(super) scheme: Scheme,
     pub(super) port: u16,
+    /// Its predicted load when it was found.
+    pub(super) load: f32,
 }
 
 impl<'a, 'w> Search<'a, 'w> {
@@ -81,14 +83,27 @@ impl<'a, 'w> Search<'a, 'w> {
         self.table.cell(place).is_none_or(|cell| cell.is_drained() || cell.is_paused())
     }
 
-    /// The edge at a place, if this client may be sent there now. Every edge goes through here
-    /// after it was drawn, however it was found; a drain relies on that. The edge itself is looked
-    /// at for the few clients that have something against one: it is the memory that is furthest away.
+    /// The edge at a place, if this client may be sent there now.
     #[inline]
     pub(super) fn chosen(&self, place: u32) -> Option<Candidate<'a>> {
         if !self.table.is_fresh(place, self.age_ms) {
             return None;
         }
+        self.serving(place, self.table.live_load(place))
+    }
+
+    /// The edge that was drawn from a pool, if this client may be sent there now.
+    #[inline]
+    pub(super) fn drawn(&self, pool: &Pool, Drawn { place, load }: Drawn) -> Option<Candidate<'a>> {
+        if pool.is_fresh(self.age_ms) { self.serving(place, load) } else { self.chosen(place) }
+    }
+
+    /// An edge that is heard still, if this client may be sent there now. Every edge goes through
+    /// here after it was drawn, however it was found; a drain relies on that. The edge itself is
+    /// looked at for the few clients that have something against one: it is the memory that is
+    /// furthest away.
+    #[inline]
+    fn serving(&self, place: u32, load: f32) -> Option<Candidate<'a>> {
         let edge = self.fleet.edges.get(place as usize)?;
         if !self.wanted.tried.is_empty() && self.wanted.tried.contains(&edge.id) {
             return None;
@@ -101,7 +116,7 @@ impl<'a, 'w> Search<'a, 'w> {
             self.table.bar(place);
             return None;
         }
-        Some(Candidate { place, edge, scheme, port })
+        Some(Candidate { place, edge, scheme, port, load })
     }
 
     /// The best of these places that this client may be sent to; among equals each is kept with the
@@ -131,16 +146,17 @@ impl<'a, 'w> Search<'a, 'w> {
         best.and_then(|(_, candidate)| self.chosen(candidate.place))
     }
 
-    /// Whether the edge carries more than it is to be sent as long as another place can serve.
+    /// Whether an edge of this load carries more than it is to be sent as long as another place can serve.
     #[inline]
-    pub(super) fn is_full(&self, place: u32) -> bool {
-        self.wanted.has_overflow
-            && f64::from(self.table.live_load(place)) > self.table.selection.overflow_at
+    pub(super) fn is_full(&self, load: f32) -> bool {
+        self.wanted.has_overflow && self.table.is_above_overflow(load)
     }
+}
 
+impl<'a> Candidate<'a> {
     #[inline]
-    pub(super) fn shown(&self, found: &Candidate<'a>) -> Chosen<'a> {
-        let load = self.table.live_load(found.place);
-        Chosen { edge: found.edge, scheme: found.scheme, port: found.port, load }
+    pub(super) fn shown(&self) -> Chosen<'a> {
+        let Self { edge, scheme, port, load, .. } = *self;
+        Chosen { edge, scheme, port, load }
     }
 }

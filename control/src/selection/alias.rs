@@ -1,67 +1,69 @@
 //! Drawing in proportion to weights in constant time: the alias method, after M. D. Vose, "A linear
 //! algorithm for generating random numbers with a given distribution" (IEEE TSE 17(9), 1991).
 
-/// A chance of `1 / slots` each: below the cut it is the slot's own place, above it the other.
+/// A chance of `1 / slots` each: below the cut it is the slot's own item, above it that of the
+/// `other` slot. The item lies in the slot, so that mostly one look in the memory is enough.
 #[derive(Debug, Clone, Copy)]
-struct Slot {
+struct Slot<T> {
     cut: u32,
-    own: u32,
     other: u32,
+    own: T,
 }
 
-/// Places that can be drawn by weight. Those without any weight are not in it.
-#[derive(Debug, Default)]
-pub(crate) struct Alias {
-    slots: Vec<Slot>,
+/// Items that can be drawn by weight. Those without any weight are not in it.
+#[derive(Debug)]
+pub(crate) struct Alias<T> {
+    slots: Vec<Slot<T>>,
 }
 
 const ONE: f64 = 4_294_967_296.0;
 
-impl Alias {
+impl<T: Copy> Alias<T> {
     /// Prepares the draw. Weights that are not finite, or not above 0, count as none.
-    pub(super) fn of(weighted: impl Iterator<Item = (u32, f64)>) -> Self {
+    pub(super) fn of(weighted: impl Iterator<Item = (T, f64)>) -> Self {
         let mut slots = Vec::new();
         let mut chances = Vec::new();
         let mut sum = 0.0;
         for (own, weight) in weighted.filter(|(_, weight)| weight.is_finite() && *weight > 0.0) {
-            slots.push(Slot { cut: u32::MAX, own, other: own });
+            slots.push(Slot { cut: u32::MAX, other: slots.len() as u32, own });
             chances.push(weight);
             sum += weight;
         }
         let scale = slots.len() as f64 / sum;
-        let mut small = Vec::new();
-        let mut large = Vec::new();
-        for (at, chance) in chances.iter_mut().enumerate() {
+        let (mut small, mut large) = (Vec::new(), Vec::new());
+        for (at, chance) in (0u32..).zip(&mut chances) {
             *chance *= scale;
             if *chance < 1.0 { small.push(at) } else { large.push(at) }
         }
         // What is left over when one of the lists is empty is 1 but for rounding.
         while let (Some(low), Some(high)) = (small.pop(), large.pop()) {
-            slots[low].cut = (chances[low] * ONE) as u32;
-            slots[low].other = slots[high].own;
-            chances[high] -= 1.0 - chances[low];
-            if chances[high] < 1.0 { small.push(high) } else { large.push(high) }
+            let (slot, chance) = (&mut slots[low as usize], chances[low as usize]);
+            (slot.cut, slot.other) = ((chance * ONE) as u32, high);
+            let left = &mut chances[high as usize];
+            *left -= 1.0 - chance;
+            if *left < 1.0 { small.push(high) } else { large.push(high) }
         }
         Self { slots }
     }
 
-    /// One place, by 64 random bits; `None` if none has any weight.
+    /// One item, by 64 random bits; `None` if none has any weight.
     #[inline]
-    pub(crate) fn draw(&self, bits: u64) -> Option<u32> {
+    pub(crate) fn draw(&self, bits: u64) -> Option<&T> {
         let at = ((bits >> 32) * self.slots.len() as u64) >> 32;
         let slot = self.slots.get(at as usize)?;
-        Some(if (bits as u32) < slot.cut { slot.own } else { slot.other })
+        if (bits as u32) < slot.cut {
+            return Some(&slot.own);
+        }
+        self.slots.get(slot.other as usize).map(|other| &other.own)
     }
-}
 
-impl Alias {
-    /// The chances of the places that can be drawn; one that is in several slots comes several
+    /// The chances of the items that can be drawn; one that is in several slots comes several
     /// times. They add up to 1, unless none has any weight.
-    pub(crate) fn chances(&self) -> impl Iterator<Item = (u32, f64)> {
+    pub(crate) fn chances(&self) -> impl Iterator<Item = (T, f64)> {
         let each = 1.0 / self.slots.len().max(1) as f64;
         self.slots.iter().flat_map(move |slot| {
             let own = f64::from(slot.cut) / ONE;
-            [(slot.own, own * each), (slot.other, (1.0 - own) * each)]
+            [(slot.own, own * each), (self.slots[slot.other as usize].own, (1.0 - own) * each)]
         })
     }
 }
@@ -73,12 +75,10 @@ mod tests {
     use super::*;
 
     /// The chance of each place, exactly as the slots have it.
-    fn chances(alias: &Alias, places: usize) -> Vec<f64> {
+    fn chances(alias: &Alias<u32>, places: usize) -> Vec<f64> {
         let mut chances = vec![0.0; places];
-        for slot in &alias.slots {
-            let own = f64::from(slot.cut) / ONE;
-            chances[slot.own as usize] += own / alias.slots.len() as f64;
-            chances[slot.other as usize] += (1.0 - own) / alias.slots.len() as f64;
+        for (place, chance) in alias.chances() {
+            chances[place as usize] += chance;
         }
         chances
     }
@@ -103,7 +103,7 @@ mod tests {
         ) {
             let alias = Alias::of((0u32..).zip(weights.iter().copied()));
             match alias.draw(bits) {
-                Some(place) => prop_assert!(weights[place as usize] > 0.0),
+                Some(place) => prop_assert!(weights[*place as usize] > 0.0),
                 None => prop_assert!(weights.iter().all(|weight| *weight == 0.0)),
             }
         }
@@ -113,8 +113,8 @@ mod tests {
     fn weights_that_are_no_numbers_count_as_none() {
         let weights = [f64::NAN, f64::INFINITY, -1.0, 2.0];
         let alias = Alias::of((0u32..).zip(weights));
-        assert_eq!(alias.draw(0), Some(3));
-        assert_eq!(alias.draw(u64::MAX), Some(3));
-        assert_eq!(Alias::of(std::iter::empty()).draw(7), None);
+        assert_eq!(alias.draw(0), Some(&3));
+        assert_eq!(alias.draw(u64::MAX), Some(&3));
+        assert_eq!(Alias::<u32>::of(std::iter::empty()).draw(7), None);
     }
 }

@@ -48,9 +48,7 @@ impl Balance {
             unmeasured: reserves.next().unwrap_or(0),
             ramping,
             window_closed: count(&|place| !table.window_open(place)),
-            above_overflow: count(&|place| {
-                f64::from(table.live_load(place)) > selection.overflow_at
-            }),
+            above_overflow: count(&|place| table.is_above_overflow(table.live_load(place))),
         }
     }
 
@@ -68,7 +66,7 @@ fn highest(table: &Table, members: &[u32]) -> f64 {
 
 fn ramping(fleet: &FleetView, selection: &Selection) -> u64 {
     let eligible = fleet.eligible.iter().filter_map(|place| fleet.edges.get(*place));
-    eligible.filter(|edge| edge.session_reports <= selection.slow_start_reports).count() as u64
+    eligible.filter(|edge| selection.is_ramping(edge.session_reports)).count() as u64
 }
 
 #[cfg(test)]

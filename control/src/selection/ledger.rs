@@ -126,17 +126,21 @@ impl History {
         let since = |counts: &[u32]| {
             f64::from(count.wrapping_sub(counts.get(place).copied().unwrap_or_default()))
         };
-        let (mut later, mut after) = (now, 0.0);
-        for (time, counts) in self.samples.iter().rev() {
-            let until = since(counts);
-            if *time <= at {
+        // The samples between that moment and now are not looked at: they are far apart in memory.
+        let next = self.samples.partition_point(|(time, _)| *time <= at);
+        let (later, after) = match self.samples.get(next) {
+            Some((time, counts)) => (*time, since(counts)),
+            None => (now, 0.0),
+        };
+        let newer = match next.checked_sub(1).and_then(|last| self.samples.get(last)) {
+            Some((time, counts)) => {
                 let span = later.saturating_sub(*time).as_secs_f64();
                 let part = if span > 0.0 { (at - *time).as_secs_f64() / span } else { 0.0 };
-                let newer = until + (after - until) * part;
-                return (handed as f64 - newer).clamp(0.0, most as f64);
+                let until = since(counts);
+                until + (after - until) * part
             }
-            (later, after) = (*time, until);
-        }
-        (handed as f64 - after).clamp(0.0, most as f64)
+            None => after,
+        };
+        (handed as f64 - newer).clamp(0.0, most as f64)
     }
 }

@@ -7,13 +7,7 @@
 pub(super) fn level(edges: &[(f64, f64)], volume: f64) -> f64 {
     let mut level = f64::INFINITY;
     loop {
-        let (mut carried, mut capacity) = (0.0, 0.0);
-        for (load, limit) in edges {
-            // Without a branch, as nobody could foresee which way it goes.
-            let below = if *load < level { *limit } else { 0.0 };
-            carried += load * below;
-            capacity += below;
-        }
+        let (carried, capacity) = sums_below(edges, level);
         if capacity <= 0.0 {
             return if level.is_finite() { level } else { 0.0 };
         }
@@ -24,6 +18,24 @@ pub(super) fn level(edges: &[(f64, f64)], volume: f64) -> f64 {
         }
         level = lower;
     }
+}
+
+/// What the edges below a level carry, and what they can carry. Four sums run beside each other, as
+/// each addition waits for the one before it.
+fn sums_below(edges: &[(f64, f64)], level: f64) -> (f64, f64) {
+    let (mut carried, mut capacity) = ([0.0; 4], [0.0; 4]);
+    let mut add = |lane: usize, (load, limit): (f64, f64)| {
+        // Without a branch, as nobody could foresee which way it goes.
+        let below = if load < level { limit } else { 0.0 };
+        carried[lane] += load * below;
+        capacity[lane] += below;
+    };
+    let (fours, rest) = edges.as_chunks::<4>();
+    for four in fours {
+        (0..4).for_each(|lane| add(lane, four[lane]));
+    }
+    rest.iter().for_each(|edge| add(0, *edge));
+    (carried.iter().sum(), capacity.iter().sum())
 }
 
 #[cfg(test)]

@@ -97,13 +97,19 @@ impl Memory {
         let shown = if score.share < SHARE_MIN {
             1.0
         } else {
-            (score.traffic_bps / score.share / score.nominal_bps).clamp(RATIO_MIN, 1.0)
+            (score.traffic_bps / score.share / scale.nominal_bps(&self.figures))
+                .clamp(RATIO_MIN, 1.0)
         };
         let part = match self.heard {
             None => 1.0,
             Some(last) => 1.0 - (-heard.saturating_sub(last).as_secs_f64() / CAPACITY_S).exp(),
         };
         self.ratio += (shown - self.ratio) * part;
+    }
+
+    /// What it is reckoned to carry beside the others, in bits per second.
+    pub(super) fn capacity_bps(&self, scale: &Scale) -> f64 {
+        scale.nominal_bps(&self.figures) * self.ratio * self.weight
     }
 
     /// Its last report is late once it is older than so many of its intervals.

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -20,8 +20,8 @@ use super::{
     tide::{JoinRates, Tide, late_intervals},
 };
 use crate::{
-    cell::CellsByPlace,
-    pick::Door,
+    cell::{CellsByPlace, Slot},
+    pick::{Door, Doors},
     snapshot::{EdgeView, FleetView},
 };
 
@@ -35,10 +35,11 @@ pub struct Planner {
     /// The edges of the last table; what follows is in their order.
     edges: Vec<Arc<EdgeView>>,
     cells: Arc<CellsByPlace>,
-    doors: Arc<[Door]>,
+    doors: Arc<Doors>,
     memories: Vec<Memory>,
-    /// What tables count, see [`Table`], and how far that had come at the last one.
-    counts: Arc<[AtomicU32]>,
+    /// The kind of each edge and what its last report is worth, at the last table.
+    standings: Vec<(u32, Standing)>,
+    /// How far the counts of `cells` had come at the last table.
     handed: Vec<u32>,
     history: History,
     rates: JoinRates,
@@ -60,9 +61,9 @@ impl Planner {
             selection,
             edges: Vec::new(),
             cells: Arc::default(),
-            doors: Arc::new([]),
+            doors: Arc::default(),
             memories: Vec::new(),
-            counts: Arc::new([]),
+            standings: Vec::new(),
             handed: Vec::new(),
             rates: JoinRates::default(),
             layout: Arc::default(),
@@ -89,17 +90,14 @@ impl Planner {
         self.read(&changed, &scale, now);
         self.history.keep(now, &self.handed);
         let tide = Tide::of(&self.selection, fleet, &self.memories, &self.rates, scale, now);
-        let edges = self.memories.iter().zip(&self.handed);
-        let rows: Vec<Row> =
-            edges.map(|(memory, handed)| Row { handed: *handed, ..tide.row(memory) }).collect();
-        let tiers = self.sort(fleet, &tide);
+        let rows = self.rows(&tide);
+        let tiers = self.sort(fleet);
         self.late_at = tide.late_at;
         self.planned = Some(now);
         let mut table = Table {
             selection: Arc::clone(&self.selection),
             at: now,
             rows,
-            counts: Arc::clone(&self.counts),
             cells: Arc::clone(&self.cells),
             doors: Arc::clone(&self.doors),
             barred: (0..=self.cells.len() / 64).map(|_| AtomicU64::new(0)).collect(),
@@ -118,20 +116,18 @@ impl Planner {
     /// view is another than in the last table.
     fn follow(&mut self, fleet: &FleetView) -> Vec<usize> {
         let edges = &fleet.edges;
-        let stays = |(old, new): (&Arc<EdgeView>, &Arc<EdgeView>)| {
-            Arc::ptr_eq(old, new) || Arc::ptr_eq(&old.cell, &new.cell)
-        };
-        let mut changed = Vec::new();
-        if edges.len() != self.edges.len() || !self.edges.iter().zip(edges).all(stays) {
-            changed = self.remap(edges);
+        let mut unknown = Vec::new();
+        let mut others = other_places(&self.edges, edges);
+        let stays = |place: &usize| Arc::ptr_eq(&self.edges[*place].cell, &edges[*place].cell);
+        if edges.len() != self.edges.len() || !others.iter().all(stays) {
+            unknown = self.remap(edges);
+            others = other_places(&self.edges, edges);
         }
-        for (place, (old, new)) in self.edges.iter_mut().zip(edges).enumerate() {
-            if !Arc::ptr_eq(old, new) {
-                *old = Arc::clone(new);
-                changed.push(place);
-            }
+        for place in &others {
+            self.edges[*place] = Arc::clone(&edges[*place]);
         }
-        changed
+        unknown.append(&mut others);
+        unknown
     }
 
     /// Moves what is remembered to other places. Returns the places of which nothing is.
@@ -151,23 +147,22 @@ impl Planner {
             self.edges.push(Arc::clone(view));
         }
         self.cells = Arc::new(CellsByPlace::of(edges.iter().map(|edge| &*edge.cell)));
-        self.doors = edges.iter().map(|edge| Door::of(edge)).collect();
-        self.counts = edges.iter().map(|edge| AtomicU32::new(edge.cell.handed() as u32)).collect();
+        self.doors = Arc::new(Doors::of(edges.iter().map(|edge| Door::of(edge))));
         // Unlike any count, so that all cells are read.
-        self.handed = self.counts.iter().map(|count| !count.load(Ordering::Relaxed)).collect();
+        self.handed = self.cells.counts().map(|count| !count).collect();
         unknown
     }
 
     /// Counts what was handed out since the last table, and how fast.
     fn count(&mut self, now: Duration) {
-        for (place, (count, handed)) in self.counts.iter().zip(&mut self.handed).enumerate() {
-            let count = count.load(Ordering::Relaxed);
+        for (place, (count, handed)) in self.cells.counts().zip(&mut self.handed).enumerate() {
             if count == *handed {
                 continue;
             }
             *handed = count;
             // The cell knows of picks by older tables of other edges too.
-            let (memory, all) = (&mut self.memories[place], self.edges[place].cell.handed());
+            let all = self.cells.get(place).map_or(0, Slot::handed);
+            let memory = &mut self.memories[place];
             if memory.heard.is_some() {
                 self.rates.count(memory.kind, all.saturating_sub(memory.handed));
             }
@@ -183,36 +178,53 @@ impl Planner {
         let intervals = late_intervals(&self.selection);
         // Nobody but tables in use holds it, and those want the old one.
         let layout = Arc::make_mut(&mut self.layout);
+        let mut other_doors = Vec::new();
         for &place in changed {
             let (edge, memory) = (&self.edges[place], &mut self.memories[place]);
             let door = Door::of(edge);
-            if self.doors[place] != door {
-                Arc::make_mut(&mut self.doors)[place] = door;
+            if self.doors.of_place(place) != Some(&door) {
+                other_doors.push((place, door));
             }
             let kind = layout.kind_of(edge, &door, memory.kind, &self.selection);
             memory.take_in(edge, kind, scale);
             memory.hear(edge, &self.history, (place, self.handed[place]), now);
             memory.expect(intervals);
         }
+        if !other_doors.is_empty() {
+            other_doors.sort_unstable_by_key(|(place, _)| *place);
+            self.doors = Arc::new(self.doors.with(&other_doors));
+        }
         if layout.kinds() != known || self.planned.is_none() {
             layout.arrange(&self.selection);
         }
     }
 
+    /// What edges look like to picks, and what [`sort`](Self::sort) goes by: memories are large, so
+    /// they are looked at once for both.
+    fn rows(&mut self, tide: &Tide) -> Vec<Row> {
+        self.standings.clear();
+        let edges = self.memories.iter().zip(&self.handed);
+        let seen = edges.map(|(memory, handed)| {
+            self.standings.push((memory.kind, tide.standing(memory)));
+            Row { handed: *handed, ..tide.row(memory) }
+        });
+        seen.collect()
+    }
+
     /// The edges of each kind, in the order in which they are to be tried.
-    fn sort(&self, fleet: &FleetView, tide: &Tide) -> Vec<Tiers> {
+    fn sort(&self, fleet: &FleetView) -> Vec<Tiers> {
         let mut tiers = vec![Tiers::default(); self.layout.kinds()];
         let evidence = self.selection.failure_evidence.as_ref();
         let out = evidence.map(|evidence| evidence.out(fleet)).unwrap_or_default();
-        let standing = |place: usize, memory: &Memory| match tide.standing(memory) {
+        let standing = |place: usize, standing: Standing| match standing {
             Standing::Measured if out.binary_search(&place).is_ok() => Standing::Late,
             other => other,
         };
         let mut place_in = |places: &[usize], tier: fn(&mut Tiers, Standing) -> &mut Vec<u32>| {
             for &place in places {
-                let Some(memory) = self.memories.get(place) else { continue };
-                if let Some(kind) = tiers.get_mut(memory.kind as usize) {
-                    tier(kind, standing(place, memory)).push(place as u32);
+                let Some(&(kind, by_report)) = self.standings.get(place) else { continue };
+                if let Some(kind) = tiers.get_mut(kind as usize) {
+                    tier(kind, standing(place, by_report)).push(place as u32);
                 }
             }
         };
@@ -228,10 +240,17 @@ impl Planner {
                 all.extend(&tiers[*kind as usize]);
             }
             let joins = self.rates.of(kinds) * tide.redirectors * tide.viewer_bps();
-            Pool::of(all, &table.rows, self.selection.policy, |place| table.key(place), joins)
+            Pool::of(all, table, joins)
         };
         self.layout.sets().iter().map(pool).collect()
     }
+}
+
+/// The places at which two lists of views differ, as far as both have them. What is behind the
+/// views is not looked at: they lie all over the memory.
+fn other_places(old: &[Arc<EdgeView>], new: &[Arc<EdgeView>]) -> Vec<usize> {
+    let pairs = old.iter().zip(new).enumerate();
+    pairs.filter(|(_, (old, new))| !Arc::ptr_eq(old, new)).map(|(place, _)| place).collect()
 }
 
 /// Where each edge was before; `None`: it is new, or comes back with nothing left of it.

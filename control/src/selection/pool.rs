@@ -1,6 +1,6 @@
 //! The edges that one kind of client can go to, ready to be drawn from.
 
-use super::{Policy, Row, alias::Alias, front::Front, level::level};
+use super::{Gist, Policy, Table, alias::Alias, front::Front, level::level};
 
 /// A pool's level is where its edges would stand after the joins of so many seconds.
 const HORIZON_S: f64 = 2.5;
@@ -65,7 +65,7 @@ pub(crate) enum Draw {
     /// Any member is as good as another.
     Uniform,
     /// By weight.
-    Alias(Alias),
+    Alias(Alias<Gist>),
     /// The lowest key, see [`Table::key`](super::Table).
     Front(Front),
 }
@@ -83,52 +83,26 @@ pub struct Pool {
     /// One bit for each place, by the word; empty where the policy does not ask.
     membership: Vec<u64>,
     spread_chance: f32,
+    /// The lowest [`fresh_ms`](super::Row::fresh_ms) of a member.
+    fresh_ms: i32,
 }
 
 impl Pool {
-    /// A pool of these edges, which are joined at a rate of `join_bps_per_s`.
-    pub(super) fn of(
-        tiers: Tiers,
-        rows: &[Row],
-        policy: Policy,
-        key: impl Fn(u32) -> u64,
-        join_bps_per_s: f64,
-    ) -> Self {
-        let row = |place: &u32| rows.get(*place as usize).copied().unwrap_or_default();
-        let edges: Vec<(f64, f64)> = tiers
-            .members
-            .iter()
-            .map(row)
-            .map(|row| (f64::from(row.load), f64::from(row.capacity_bps)))
-            .collect();
-        let capacity_bps: f64 = edges.iter().map(|(_, capacity)| capacity).sum();
-        let carried: f64 = edges.iter().map(|(load, capacity)| load * capacity).sum();
+    /// A pool of these edges of a table, which are joined at a rate of `join_bps_per_s`.
+    pub(super) fn of(tiers: Tiers, table: &Table, join_bps_per_s: f64) -> Self {
+        let edges = Edges::of(&tiers.members, table);
+        let Edges { capacity_bps, carried_bps, .. } = edges;
         let volume = (HORIZON_S * join_bps_per_s).max(VOLUME_MIN * capacity_bps);
-        let level = level(&edges, volume);
-        let members = || tiers.members.iter().copied();
-        let draw = match policy {
-            // A client whose stream is not known has nothing to stick to.
-            Policy::Fill | Policy::Sticky => Draw::Alias(Alias::of(
-                members()
-                    .zip(edges.iter().map(|(load, capacity)| (level - load).max(0.0) * capacity)),
-            )),
-            Policy::Random => {
-                Draw::Alias(Alias::of(members().zip(edges.iter().map(|(_, capacity)| *capacity))))
-            }
-            Policy::P2c => Draw::Uniform,
-            Policy::Least | Policy::Wowza | Policy::Report => {
-                Draw::Front(Front::of(&members().map(key).collect::<Vec<_>>()))
-            }
-        };
-        let mean = if capacity_bps > 0.0 { carried / capacity_bps } else { 0.0 };
-        let is_sticky = policy == Policy::Sticky;
-        let lowest = edges.iter().map(|(load, _)| *load).reduce(f64::min).unwrap_or(0.0);
+        let level = level(&edges.loads, volume);
+        let mean = if capacity_bps > 0.0 { carried_bps / capacity_bps } else { 0.0 };
+        let is_sticky = table.selection.policy == Policy::Sticky;
         Self {
-            draw,
+            draw: draw(&tiers.members, &edges.loads, table, level),
             mean: mean as f32,
-            spread_chance: spread_chance(&edges, mean, join_bps_per_s) as f32,
+            spread_chance: spread_chance(&edges.loads, mean, join_bps_per_s) as f32,
             membership: if is_sticky { membership(&tiers.members) } else { Vec::new() },
-            lowest: lowest as f32,
+            fresh_ms: edges.fresh_ms,
+            lowest: if edges.loads.is_empty() { 0.0 } else { edges.lowest },
             level: level as f32,
             capacity_bps,
             join_bps_per_s,
@@ -145,6 +119,13 @@ impl Pool {
     /// Whether the edge at a place is a member. Only the policy `sticky` may ask.
     pub(crate) fn has(&self, place: u32) -> bool {
         self.membership.get(place as usize / 64).is_some_and(|word| word >> (place % 64) & 1 == 1)
+    }
+
+    /// Whether every member is to be heard still when the table is so old. Where it is not, each is
+    /// to be asked for itself.
+    #[inline]
+    pub(crate) fn is_fresh(&self, age_ms: i32) -> bool {
+        age_ms <= self.fresh_ms
     }
 
     /// How often a client of a stream with hosts is to open a further one all the same, so that
@@ -190,6 +171,69 @@ impl Pool {
     pub fn join_bps_per_s(&self) -> f64 {
         self.join_bps_per_s
     }
+}
+
+/// What a pool's members carry.
+struct Edges {
+    /// Of each member its load and its capacity.
+    loads: Vec<(f64, f64)>,
+    capacity_bps: f64,
+    carried_bps: f64,
+    lowest: f32,
+    fresh_ms: i32,
+}
+
+impl Edges {
+    fn of(members: &[u32], table: &Table) -> Self {
+        let mut edges = Self {
+            loads: Vec::with_capacity(members.len()),
+            capacity_bps: 0.0,
+            carried_bps: 0.0,
+            lowest: f32::INFINITY,
+            fresh_ms: i32::MAX,
+        };
+        for row in members.iter().filter_map(|place| table.row(*place as usize)) {
+            let (load, capacity_bps) = (f64::from(row.load), f64::from(row.capacity_bps));
+            edges.loads.push((load, capacity_bps));
+            edges.capacity_bps += capacity_bps;
+            edges.carried_bps += load * capacity_bps;
+            edges.lowest = edges.lowest.min(row.load);
+            edges.fresh_ms = edges.fresh_ms.min(row.fresh_ms);
+        }
+        edges
+    }
+}
+
+/// What the policy draws from, of members of these loads and capacities.
+fn draw(members: &[u32], edges: &[(f64, f64)], table: &Table, level: f64) -> Draw {
+    match table.selection.policy {
+        // A client whose stream is not known has nothing to stick to.
+        Policy::Fill | Policy::Sticky => {
+            alias(members, edges, table, |(load, capacity)| (level - load).max(0.0) * capacity)
+        }
+        Policy::Random => alias(members, edges, table, |(_, capacity)| capacity),
+        Policy::P2c => Draw::Uniform,
+        Policy::Least | Policy::Wowza | Policy::Report => {
+            let keys: Vec<_> = members.iter().map(|place| table.key(*place)).collect();
+            Draw::Front(Front::of(&keys))
+        }
+    }
+}
+
+fn alias(
+    members: &[u32],
+    edges: &[(f64, f64)],
+    table: &Table,
+    weight: impl Fn((f64, f64)) -> f64,
+) -> Draw {
+    let gist = |place: u32| {
+        let row = table.row(place as usize).copied().unwrap_or_default();
+        Gist::of(place, &row, table.viewer_bps)
+    };
+    let weighted = members.iter().zip(edges).map(|(place, edge)| (*place, weight(*edge)));
+    // Most edges are above the level, and their rows are not looked at again.
+    let drawn = weighted.filter(|(_, weight)| *weight > 0.0);
+    Draw::Alias(Alias::of(drawn.map(|(place, weight)| (gist(place), weight))))
 }
 
 /// What edges below most of the mean lack, as a share of what a minute's clients bring. A fleet that

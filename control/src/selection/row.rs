@@ -31,6 +31,71 @@ impl Row {
     }
 }
 
+/// What a draw compares of an edge, side by side with what it draws by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gist {
+    /// The edge's place in the fleet.
+    pub(crate) place: u32,
+    load: f32,
+    step: f32,
+    handed: u32,
+    room: f32,
+    /// What one viewer is of its capacity.
+    viewer: f32,
+}
+
+impl Gist {
+    #[inline]
+    pub(super) fn of(place: u32, row: &Row, viewer_bps: f32) -> Self {
+        let Row { load, step, handed, room, capacity_bps, .. } = *row;
+        Self { place, load, step, handed, room, viewer: viewer_bps / capacity_bps }
+    }
+
+    /// Its predicted load, given the count of redirects now.
+    #[inline]
+    pub(super) fn load(&self, count: u32) -> f32 {
+        self.load + self.since(count) * self.step
+    }
+
+    /// The same with one viewer more.
+    #[inline]
+    pub(super) fn load_with_one_more(&self, count: u32) -> f32 {
+        self.load(count) + self.viewer
+    }
+
+    /// Orders edges, the best first: those whose window is open by their load with one viewer more,
+    /// then the others by how far they are over. It only grows with the count.
+    #[inline]
+    pub(super) fn key(&self, count: u32) -> u64 {
+        let over = self.since(count) - self.room;
+        if over < 0.0 {
+            ordered(self.load_with_one_more(count))
+        } else {
+            CLOSED | ordered(over * self.step)
+        }
+    }
+
+    /// The count when the table was made.
+    #[inline]
+    pub(super) fn handed(&self) -> u32 {
+        self.handed
+    }
+
+    #[inline]
+    fn since(&self, count: u32) -> f32 {
+        count.wrapping_sub(self.handed) as f32
+    }
+}
+
+/// Above every key of an edge whose window is open.
+const CLOSED: u64 = 1 << 32;
+
+/// A share as an integer of the same order; below 0 it counts as 0.
+#[inline]
+pub(super) fn ordered(share: f32) -> u64 {
+    u64::from(share.max(0.0).to_bits())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,6 +103,11 @@ mod tests {
     #[test]
     fn two_rows_share_a_cache_line() {
         assert_eq!(size_of::<Row>(), 32);
+    }
+
+    #[test]
+    fn a_gist_leaves_room_for_what_it_is_drawn_by_in_half_a_cache_line() {
+        assert_eq!(size_of::<Gist>(), 24);
     }
 
     #[test]

@@ -81,8 +81,6 @@ pub(super) struct Score {
     pub(super) share: f64,
     /// What it sends, in bits per second.
     pub(super) traffic_bps: f64,
-    /// What its known limits allow it to send, in bits per second.
-    pub(super) nominal_bps: f64,
 }
 
 impl Scale {
@@ -98,8 +96,7 @@ impl Scale {
     pub(super) fn score(&self, figures: &Figures) -> Score {
         let viewers = figures.viewers.map(f64::from);
         let bandwidth = figures.bandwidth_bps.map(f64::from);
-        let viewers_max = figures.viewers_max.map(f64::from).or(self.viewers_max);
-        let bandwidth_max = figures.bandwidth_max_bps.map(f64::from).or(self.bandwidth_max_bps);
+        let (viewers_max, bandwidth_max) = self.limits(figures);
         let by_limits = worst(share(viewers, viewers_max), share(bandwidth, bandwidth_max))
             // A resource whose capacity nobody knows is compared only where there is no other.
             .or_else(|| share(viewers, Some(NOMINAL_VIEWERS)))
@@ -108,7 +105,6 @@ impl Scale {
         Score {
             share: worst(by_limits, figures.pressure.map(f64::from)).unwrap_or(0.0),
             traffic_bps: carried.unwrap_or(0.0),
-            nominal_bps: self.nominal(viewers_max, bandwidth_max),
         }
     }
 
@@ -124,10 +120,18 @@ impl Scale {
         }
     }
 
-    fn nominal(&self, viewers_max: Option<f64>, bandwidth_max_bps: Option<f64>) -> f64 {
+    /// What an edge's known limits allow it to send, in bits per second.
+    pub(super) fn nominal_bps(&self, figures: &Figures) -> f64 {
+        let (viewers_max, bandwidth_max_bps) = self.limits(figures);
         let by_viewers = viewers_max.map(|viewers| viewers * self.viewer_bps);
         let known = by_viewers.into_iter().chain(bandwidth_max_bps).reduce(f64::min);
         known.unwrap_or(NOMINAL_VIEWERS * self.viewer_bps).max(1.0)
+    }
+
+    /// The most viewers, and the most bits per second.
+    fn limits(&self, figures: &Figures) -> (Option<f64>, Option<f64>) {
+        let viewers_max = figures.viewers_max.map(f64::from).or(self.viewers_max);
+        (viewers_max, figures.bandwidth_max_bps.map(f64::from).or(self.bandwidth_max_bps))
     }
 }
 

@@ -72,6 +72,11 @@ impl Selection {
     pub fn rule_of(&self, path: &str) -> Option<usize> {
         self.rules.iter().position(|rule| rule.fits(path))
     }
+
+    /// Whether a session of so many reports is too new for the full confirmation window.
+    pub(crate) fn is_ramping(&self, session_reports: u32) -> bool {
+        session_reports <= self.slow_start_reports
+    }
 }
 
 impl Rule {

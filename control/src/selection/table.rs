@@ -3,17 +3,17 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use tidegate_proto::edge::Scheme;
 
-use super::{Affinity, Policy, Pool, Row, Selection, ZoneId, layout::Layout};
+use super::{Affinity, Gist, Policy, Pool, Row, Selection, ZoneId, layout::Layout, row::ordered};
 use crate::{
     cell::{CellsByPlace, Slot},
-    pick::{Door, Wanted},
+    pick::{Door, Doors, Wanted},
 };
 
 /// One fleet, prepared for picks. It belongs to the [`FleetView`](crate::snapshot::FleetView) it was
@@ -26,11 +26,9 @@ pub struct Table {
     pub(crate) selection: Arc<Selection>,
     pub(super) at: Duration,
     pub(super) rows: Vec<Row>,
-    /// What picks have handed out to each edge, side by side: cells lie all over the memory, and a
-    /// pick looks at several edges. Tables of the same edges share it.
-    pub(super) counts: Arc<[AtomicU32]>,
+    /// Tables of the same edges share it.
     pub(super) cells: Arc<CellsByPlace>,
-    pub(super) doors: Arc<[Door]>,
+    pub(super) doors: Arc<Doors>,
     /// One bit for each edge that a pick found drained: it is not looked at again.
     pub(super) barred: Vec<AtomicU64>,
     pub(super) layout: Arc<Layout>,
@@ -76,7 +74,28 @@ impl Table {
     #[inline]
     fn live(&self, place: u32) -> Option<(&Row, f32)> {
         let row = self.rows.get(place as usize)?;
-        Some((row, row.since(self.counts.get(place as usize)?.load(Ordering::Relaxed))))
+        Some((row, row.since(self.cells.count(place as usize)?)))
+    }
+
+    /// What a draw compares of the edge at a place, and what was handed out to it until now.
+    #[inline]
+    fn gist(&self, place: u32) -> Option<(Gist, u32)> {
+        let row = self.rows.get(place as usize)?;
+        Some((Gist::of(place, row, self.viewer_bps), self.cells.count(place as usize)?))
+    }
+
+    /// The better of two that were drawn, and its predicted load now. Both counts are read before
+    /// they are compared, so that neither waits for the other's memory. The order of the two is
+    /// random, so that ties are too.
+    #[inline]
+    pub(crate) fn better<'a>(&self, one: &'a Gist, other: &'a Gist) -> (&'a Gist, f32) {
+        let count = |gist: &Gist| self.cells.count(gist.place as usize).unwrap_or(gist.handed());
+        let (of_one, of_other) = (count(one), count(other));
+        if other.key(of_other) < one.key(of_one) {
+            (other, other.load(of_other))
+        } else {
+            (one, one.load(of_one))
+        }
     }
 
     /// What outlives the views of the edge at a place.
@@ -88,15 +107,13 @@ impl Table {
     /// How the edge at a place is reached.
     #[inline]
     pub(crate) fn door(&self, place: u32) -> Option<&Door> {
-        self.doors.get(place as usize)
+        self.doors.of_place(place as usize)
     }
 
     /// Counts one redirect to the edge at a place.
     #[inline]
     pub(crate) fn hand_out(&self, place: u32) {
-        if let (Some(cell), Some(count)) = (self.cell(place), self.counts.get(place as usize)) {
-            cell.hand_out(count);
-        }
+        self.cells.hand_out(place as usize);
         // Most picks find it noted, and so do not contend for it.
         if !self.used.load(Ordering::Relaxed) {
             self.used.store(true, Ordering::Relaxed);
@@ -128,12 +145,13 @@ impl Table {
     #[must_use]
     #[inline]
     pub fn load_with_one_more(&self, place: u32) -> f32 {
-        self.live(place).map_or(f32::INFINITY, |(row, since)| self.with_one_more(row, since))
+        self.gist(place).map_or(f32::INFINITY, |(gist, count)| gist.load_with_one_more(count))
     }
 
+    /// Whether an edge of this predicted load is left alone as long as another place can serve.
     #[inline]
-    fn with_one_more(&self, row: &Row, since: f32) -> f32 {
-        row.load + since * row.step + self.viewer_bps / row.capacity_bps
+    pub(crate) fn is_above_overflow(&self, load: f32) -> bool {
+        f64::from(load) > self.selection.overflow_at
     }
 
     /// Redirects until an edge's confirmation window closes; not above 0: it is closed.
@@ -165,18 +183,10 @@ impl Table {
         i32::try_from(ms).unwrap_or(i32::MAX)
     }
 
-    /// Orders edges, the best first: those whose window is open by their load with one viewer more,
-    /// then the others by how far they are over. It only grows while the table stands.
+    /// Orders edges by prediction, see [`Gist::key`]. It only grows while the table stands.
     #[inline]
     pub(crate) fn prediction_key(&self, place: u32) -> u64 {
-        self.live(place).map_or(u64::MAX, |(row, since)| {
-            let over = since - row.room;
-            if over < 0.0 {
-                ordered(self.with_one_more(row, since))
-            } else {
-                CLOSED | ordered(over * row.step)
-            }
-        })
+        self.gist(place).map_or(u64::MAX, |(gist, count)| gist.key(count))
     }
 
     /// Orders edges by reports alone, as `wowza`, `report` and `p2c` do.
@@ -210,14 +220,29 @@ impl Table {
         self.pools.get(self.layout.pool(rule, zone, scheme)?)
     }
 
-    /// The pools that a client's edge is looked for in, in this order: those [near](Self::near) it,
-    /// then all.
-    pub(crate) fn pools<'a>(&'a self, wanted: &Wanted<'_>) -> impl Iterator<Item = &'a Pool> + 'a {
+    /// The first thing found in the pools that a client's edge is looked for in, in this order: those
+    /// [near](Self::near) it, then all.
+    #[inline]
+    pub(crate) fn find_in_pools<'a, T>(
+        &'a self,
+        wanted: &Wanted<'_>,
+        mut find: impl FnMut(&'a Pool) -> Option<T>,
+    ) -> Option<T> {
         let rule = self.selection.rule_of(wanted.path);
         let scheme = wanted.scheme;
-        let zone = self.zone_of(wanted).into_iter();
-        let near = zone.flat_map(move |zone| self.near(rule, zone, scheme));
-        near.chain(self.pool(rule, None, scheme))
+        let zone = self.zone_of(wanted);
+        let near = zone.and_then(|zone| self.near(rule, zone, scheme).find_map(&mut find));
+        near.or_else(|| find(self.pool(rule, None, scheme)?))
+    }
+
+    /// Those pools in that order.
+    pub(crate) fn pools(&self, wanted: &Wanted<'_>) -> Vec<&Pool> {
+        let mut pools = Vec::new();
+        self.find_in_pools(wanted, |pool| {
+            pools.push(pool);
+            None::<()>
+        });
+        pools
     }
 
     /// The client's zone, where there are any.
@@ -241,13 +266,4 @@ impl Table {
             .filter(|pool| !pool.members().is_empty())
             .filter(|pool| f64::from(pool.mean()) <= self.selection.zone_spill)
     }
-}
-
-/// Above every key of an edge whose window is open.
-const CLOSED: u64 = 1 << 32;
-
-/// A share as an integer of the same order; below 0 it counts as 0.
-#[inline]
-fn ordered(share: f32) -> u64 {
-    u64::from(share.max(0.0).to_bits())
 }

@@ -102,8 +102,7 @@ impl Tide {
         let joins = rates.total() * redirectors * scale.viewer_bps;
         let round = census.mean_interval_s() + selection.landing_delay.as_secs_f64();
         let joining = WINDOW_ROUNDS * joins * round / census.capacity_bps.max(1.0);
-        let least =
-            if selection.policy == Policy::Sticky { WINDOW_STICKY_MIN } else { selection.window };
+        let least = if selection.policy == Policy::Sticky { WINDOW_STICKY_MIN } else { 0.0 };
         Self {
             redirectors,
             late_at: census.late_at,
@@ -136,7 +135,7 @@ impl Tide {
     pub(super) fn row(&self, memory: &Memory) -> Row {
         let figures = self.figures(memory);
         let score = self.scale.score(&figures);
-        let capacity_bps = (score.nominal_bps * memory.ratio * memory.weight).max(1.0);
+        let capacity_bps = memory.capacity_bps(&self.scale).max(1.0);
         let viewer = self.redirectors * self.next_viewer_bps(&figures) / capacity_bps;
         let unconfirmed = memory.ledger.unconfirmed(memory.handed);
         let step = viewer * Ledger::STEP;
@@ -248,11 +247,10 @@ impl Census {
         for memory in eligible {
             let late_at = memory.late_at;
             census.edges += 1;
-            census.ramping += usize::from(memory.reports <= selection.slow_start_reports);
+            census.ramping += usize::from(selection.is_ramping(memory.reports));
             census.targets[(memory.redirectors as usize).min(TARGETS_MAX)] += 1;
             census.interval_s += memory.interval.as_secs_f64();
-            census.capacity_bps +=
-                scale.score(&memory.figures).nominal_bps * memory.ratio * memory.weight;
+            census.capacity_bps += memory.capacity_bps(scale);
             if now > late_at {
                 census.late += 1;
             } else {

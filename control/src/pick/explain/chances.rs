@@ -3,7 +3,7 @@
 use tidegate_proto::stream::StreamHash;
 
 use super::super::{DRAWS, Search, sticky};
-use crate::selection::{Draw, Policy, Pool};
+use crate::selection::{Alias, Draw, Gist, Policy, Pool};
 
 /// So many beginnings of a look at a stream's hosts are followed.
 const STARTS_MAX: usize = 1_024;
@@ -66,7 +66,7 @@ impl Chances {
                 standing.is_voted_out = true;
             }
         }
-        if let Some(all) = search.table.pools(search.wanted).last() {
+        if let Some(all) = search.table.pools(search.wanted).pop() {
             chances.sort(all);
         }
         let mut left = 1.0;
@@ -78,7 +78,7 @@ impl Chances {
                 continue;
             }
             for Chance { place, chance, is_host } in found {
-                if search.is_full(place) {
+                if search.is_full(search.table.live_load(place)) {
                     passed += chance;
                     chances.is_full = true;
                 } else {
@@ -152,7 +152,7 @@ fn found(search: &Search<'_, '_>, pool: &Pool) -> Vec<Chance> {
     }
     // What is full gives way to the least of all.
     let (full, mut rest): (Vec<_>, Vec<_>) =
-        found.into_iter().partition(|found| search.is_full(found.place));
+        found.into_iter().partition(|found| search.is_full(search.table.live_load(found.place)));
     rest.extend(shared(&best, full.iter().map(|found| found.chance).sum()));
     rest
 }
@@ -210,8 +210,8 @@ fn drawn(search: &Search<'_, '_>, pool: &Pool) -> Vec<(u32, f64)> {
     let members = pool.members();
     let each = 1.0 / members.len().max(1) as f64;
     match (&pool.draw, search.table.selection().policy) {
-        (Draw::Alias(alias), Policy::Random) => summed(alias.chances().collect()),
-        (Draw::Alias(alias), _) => better_of_two(search, summed(alias.chances().collect())),
+        (Draw::Alias(alias), Policy::Random) => summed(alias),
+        (Draw::Alias(alias), _) => better_of_two(search, summed(alias)),
         (Draw::Uniform, _) => {
             better_of_two(search, members.iter().map(|place| (*place, each)).collect())
         }
@@ -229,7 +229,8 @@ fn drawn(search: &Search<'_, '_>, pool: &Pool) -> Vec<(u32, f64)> {
 }
 
 /// Adds up what each place has.
-fn summed(mut chances: Vec<(u32, f64)>) -> Vec<(u32, f64)> {
+fn summed(alias: &Alias<Gist>) -> Vec<(u32, f64)> {
+    let mut chances: Vec<_> = alias.chances().map(|(gist, chance)| (gist.place, chance)).collect();
     chances.retain(|(_, chance)| *chance > 0.0);
     chances.sort_unstable_by_key(|(place, _)| *place);
     chances.dedup_by(|(other, chance), (place, sum)| {

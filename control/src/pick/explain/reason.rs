@@ -93,7 +93,7 @@ fn by_rank(
         // Everything else that a pick checks was asked before.
         return ExplainReason::SpreadLimit;
     }
-    if search.is_full(place) {
+    if search.is_full(search.table.live_load(place)) {
         return ExplainReason::Overloaded;
     }
     if !standing.is_asked {
