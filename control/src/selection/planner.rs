@@ -92,7 +92,9 @@ impl Planner {
         let edges = self.memories.iter().zip(&self.handed);
         let rows: Vec<Row> =
             edges.map(|(memory, handed)| Row { handed: *handed, ..tide.row(memory) }).collect();
-        let tiers = self.sort(fleet, &tide);
+        let evidence = self.selection.failure_evidence.as_ref();
+        let voted_out = evidence.map(|evidence| evidence.out(fleet)).unwrap_or_default();
+        let tiers = self.sort(fleet, &tide, &voted_out);
         self.late_at = tide.late_at;
         self.planned = Some(now);
         let mut table = Table {
@@ -105,6 +107,7 @@ impl Planner {
             barred: (0..=self.cells.len() / 64).map(|_| AtomicU64::new(0)).collect(),
             layout: Arc::clone(&self.layout),
             pools: Vec::new(),
+            voted_out,
             viewer_bps: scale.viewer_bps as f32,
             redirectors: tide.redirectors as f32,
             used: Arc::clone(&self.used),
@@ -200,12 +203,10 @@ impl Planner {
     }
 
     /// The edges of each kind, in the order in which they are to be tried.
-    fn sort(&self, fleet: &FleetView, tide: &Tide) -> Vec<Tiers> {
+    fn sort(&self, fleet: &FleetView, tide: &Tide, voted_out: &[usize]) -> Vec<Tiers> {
         let mut tiers = vec![Tiers::default(); self.layout.kinds()];
-        let evidence = self.selection.failure_evidence.as_ref();
-        let out = evidence.map(|evidence| evidence.out(fleet)).unwrap_or_default();
         let standing = |place: usize, memory: &Memory| match tide.standing(memory) {
-            Standing::Measured if out.binary_search(&place).is_ok() => Standing::Late,
+            Standing::Measured if voted_out.binary_search(&place).is_ok() => Standing::Late,
             other => other,
         };
         let mut place_in = |places: &[usize], tier: fn(&mut Tiers, Standing) -> &mut Vec<u32>| {

@@ -26,7 +26,7 @@ pub(super) struct Standing {
     pub(super) is_host: bool,
     /// Whether it is offered to anybody, be it to stand in.
     pub(super) is_offered: bool,
-    /// Whether clients said that it has failed them.
+    /// Whether clients had voted it out when the table was made.
     pub(super) is_voted_out: bool,
     /// Whether a pick looks at a pool that has it.
     pub(super) is_asked: bool,
@@ -60,8 +60,7 @@ impl Chances {
                 standing.is_offered = true;
             }
         }
-        let evidence = search.table.selection().failure_evidence.as_ref();
-        for place in evidence.map(|evidence| evidence.out(search.fleet)).unwrap_or_default() {
+        for &place in search.table.voted_out() {
             if let Some(standing) = chances.by_place.get_mut(place) {
                 standing.is_voted_out = true;
             }
