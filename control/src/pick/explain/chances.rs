@@ -180,8 +180,11 @@ fn sticky(search: &Search<'_, '_>, pool: &Pool, stream: StreamHash) -> (Vec<Chan
     let (mut found, mut opens) = (Vec::new(), 0.0);
     for start in (0..starts).step_by(step) {
         let (host, count) = sticky::host(search, pool, stream, start);
-        let spreads =
-            if count >= 2 { f64::from(pool.spread_chance()).clamp(0.0, 1.0) } else { 0.0 };
+        let spreads = if sticky::may_spread(count) {
+            f64::from(pool.spread_chance()).clamp(0.0, 1.0)
+        } else {
+            0.0
+        };
         match host {
             Some(host) => {
                 let chance = each * (1.0 - spreads);
