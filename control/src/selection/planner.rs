@@ -197,7 +197,11 @@ impl Planner {
             memory.hear(edge, &self.history, (place, self.handed[place]), now);
             memory.expect(intervals);
         }
-        if layout.kinds() != known || self.planned.is_none() {
+        if layout.is_overgrown(self.edges.len()) {
+            let used = self.memories.iter_mut().map(|memory| &mut memory.kind);
+            self.rates.remap(&layout.shrink(used));
+            layout.arrange(&self.selection);
+        } else if layout.kinds() != known || self.planned.is_none() {
             layout.arrange(&self.selection);
         }
     }
