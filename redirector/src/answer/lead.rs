@@ -36,8 +36,7 @@ pub(super) fn lead<'a>(
         Ok(picked) => return Ok(Lead::Edge(picked)),
         Err(reason) => reason,
     };
-    let place = wanted.has_overflow.then(|| rules.overflow.draw(wanted.scheme, random)).flatten();
-    place.map(Lead::Overflow).ok_or(reason)
+    rules.overflow.draw(wanted.scheme, random).map(Lead::Overflow).ok_or(reason)
 }
 
 /// An HTTP client that is to be led, and what it is led by.
