@@ -214,7 +214,9 @@ fn look_at_all<'a>(
     Some(found)
 }
 
-/// Up to `count` further edges for the same client, least loaded first. Counts nothing.
+/// Up to `count` further edges for the same client, least loaded first, none of them full where
+/// another place can serve. A client that is sent to an edge it has named may go to the others it has
+/// named too. Counts nothing.
 #[must_use]
 pub fn alternates(
     snapshot: &Snapshot,
@@ -223,6 +225,8 @@ pub fn alternates(
     picked: &Picked,
     count: usize,
 ) -> Vec<Picked> {
+    let tried = if wanted.tried.contains(&picked.edge.id) { &[] } else { wanted.tried };
+    let wanted = &Wanted { tried, ..*wanted };
     let search = Search::new(snapshot, wanted, now).beyond_shares();
     let Some(pool) = snapshot.table.pools(wanted).pop() else { return Vec::new() };
     let mut best: Vec<(u64, Candidate<'_>)> = Vec::with_capacity(count + 1);
@@ -234,7 +238,7 @@ pub fn alternates(
                 continue;
             }
             let Some(other) = search.chosen(place) else { continue };
-            if other.edge.id != picked.edge.id {
+            if other.edge.id != picked.edge.id && !search.is_full(other.load) {
                 best.insert(best.partition_point(|(better, _)| *better <= key), (key, other));
                 best.truncate(count);
             }

@@ -4,6 +4,7 @@
 //! Values are read when somebody looks. No label ever holds text from outside: no edge names, no
 //! addresses, no paths.
 
+mod last_balance;
 mod table;
 
 use std::{sync::Arc, time::Duration};
@@ -18,9 +19,11 @@ use prometheus::{Registry, TextEncoder};
 use tidegate_control::{
     fleet::{Figures, Fleet},
     publish::Snapshot,
+    selection::Balance,
     snapshot::FleetView,
 };
 
+use self::last_balance::LastBalance;
 pub use self::table::METRICS;
 use crate::{
     clients::Clients,
@@ -107,6 +110,7 @@ pub struct Metric {
 struct Reading<'a> {
     label: &'static str,
     observer: &'a dyn AsyncInstrument<f64>,
+    last_balance: &'a LastBalance,
 }
 
 impl Reading<'_> {
@@ -121,6 +125,10 @@ impl Reading<'_> {
 
     fn flag(&mut self, flag: bool) {
         self.value(if flag { 1.0 } else { 0.0 });
+    }
+
+    fn balance(&self, from: &Sources) -> Balance {
+        self.last_balance.of(&from.fleet.snapshot())
     }
 
     /// The value under one label.
@@ -168,8 +176,9 @@ impl Metrics {
         }
         let provider = provider.build();
         let meter = provider.meter("tidegate");
+        let last_balance = Arc::new(LastBalance::default());
         for metric in METRICS {
-            register(&meter, metric, sources.clone());
+            register(&meter, metric, sources.clone(), Arc::clone(&last_balance));
         }
         Ok(Self { registry, provider })
     }
@@ -200,9 +209,16 @@ fn push_to(collector: &Collector) -> Result<PeriodicReader<MetricExporter>, Metr
     Ok(PeriodicReader::builder(exporter).with_interval(PUSH_EVERY).build())
 }
 
-fn register(meter: &Meter, metric: &'static Metric, sources: Sources) {
+fn register(
+    meter: &Meter,
+    metric: &'static Metric,
+    sources: Sources,
+    last_balance: Arc<LastBalance>,
+) {
     let read = move |observer: &dyn AsyncInstrument<f64>| {
-        (metric.read)(&sources, &mut Reading { label: metric.label, observer });
+        let last_balance = &last_balance;
+        let mut reading = Reading { label: metric.label, observer, last_balance };
+        (metric.read)(&sources, &mut reading);
     };
     // The meter keeps the callback; the handle it returns is of no further use.
     match metric.kind {

@@ -23,14 +23,15 @@ pub(crate) struct Door {
 impl Door {
     pub(crate) fn of(edge: &EdgeView) -> Self {
         Self {
-            ports: Scheme::ALL.map(|scheme| endpoint_port(edge, scheme, 0).unwrap_or(0)),
+            ports: Scheme::ALL.map(|scheme| listed_port(edge, scheme)),
             first: edge.endpoints.first().map_or(0, |endpoint| endpoint.port.get()),
             is_listed: !edge.endpoints.is_empty(),
             is_address: matches!(edge.redirect_address, Host::Address(_)),
         }
     }
 
-    /// Whether a client of this scheme may be sent to the edge.
+    /// Whether a client of this scheme may be sent to the edge: one that lists endpoints serves those
+    /// alone.
     pub(crate) fn serves(&self, scheme: Scheme) -> bool {
         !self.is_listed || self.ports[scheme as usize] != 0
     }
@@ -106,22 +107,14 @@ fn leads_back(edge: &EdgeView, port: u16, wanted: &Wanted<'_>) -> bool {
     wanted.own.contains(&(address.to_canonical(), port))
 }
 
-/// The scheme and the port; `None`: the edge does not serve it, or it would lead back here.
-pub(super) fn reach(edge: &EdgeView, wanted: &Wanted<'_>) -> Option<(Scheme, u16)> {
-    Door::of(edge).reach(edge, wanted)
-}
-
-/// An edge that lists endpoints serves those alone. RTMPT is RTMP's port with HTTP around it, so
+/// The port that an edge lists for a scheme; 0: none. RTMPT is RTMP's port with HTTP around it, so
 /// it may use that; what is encrypted never falls to plain.
-pub(super) fn endpoint_port(edge: &EdgeView, scheme: Scheme, default: u16) -> Option<u16> {
-    if edge.endpoints.is_empty() {
-        return Some(default);
-    }
+fn listed_port(edge: &EdgeView, scheme: Scheme) -> u16 {
     let listed = |scheme| edge.endpoints.iter().find(|endpoint| endpoint.scheme == scheme);
     let endpoint = match scheme {
         Scheme::Rtmpt => listed(Scheme::Rtmpt).or_else(|| listed(Scheme::Rtmp)),
         Scheme::Rtmpts => listed(Scheme::Rtmpts).or_else(|| listed(Scheme::Rtmps)),
         other => listed(other),
     };
-    endpoint.map(|endpoint| endpoint.port.get())
+    endpoint.map_or(0, |endpoint| endpoint.port.get())
 }

@@ -14,6 +14,8 @@ const LOOKED_AT_MAX: usize = 64;
 /// least loaded of all instead would take too long for every client of a crowd that fills a large
 /// fleet.
 const TRIES_MAX: u32 = 400;
+/// Streams with so many hosts are spread to edges far below the mean.
+const SPREAD_HOSTS_MIN: usize = 2;
 /// Edges this close above the mean may become hosts too, so that an even fleet has some.
 const HEADROOM_MIN: f32 = 0.005;
 
@@ -28,9 +30,15 @@ pub(super) fn draw<'a>(
     // Hosts are in the order of places, so that looking begins anywhere.
     let start = random.random_range(0..starts(search, stream));
     let (stays, count) = host(search, pool, stream, start);
-    let spreads = count >= 2 && random.random::<f32>() < pool.spread_chance();
+    let spreads = may_spread(count) && random.random::<f32>() < pool.spread_chance();
     let taken = if spreads { None } else { stays };
     taken.and_then(|host| search.chosen(host.place)).or_else(|| open(search, pool, stream))
+}
+
+/// Whether a stream on so many hosts may fill edges that are far below the mean. One on a single host
+/// stays there: a second pull for it would come of nothing but chance.
+pub(super) fn may_spread(hosts: usize) -> bool {
+    hosts >= SPREAD_HOSTS_MIN
 }
 
 /// What was found among the hosts of a stream.

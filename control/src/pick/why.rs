@@ -1,6 +1,6 @@
 //! Why there is no edge for a client.
 
-use super::{NoEdge, reach::reach, search::Search};
+use super::{NoEdge, search::Search};
 
 pub(super) fn no_edge(search: &Search<'_, '_>) -> NoEdge {
     let fleet = search.fleet;
@@ -19,7 +19,8 @@ pub(super) fn no_edge(search: &Search<'_, '_>) -> NoEdge {
         if edge.cell.is_drained() || !search.table.is_fresh(place as u32, search.age_ms) {
             continue;
         }
-        let can_serve = reach(edge, search.wanted).is_some();
+        let door = search.table.door(place as u32);
+        let can_serve = door.is_some_and(|door| door.reach(edge, search.wanted).is_some());
         if demands_labels && can_serve && !search.wanted.tried.contains(&edge.id) {
             // It would have been chosen, but for its labels.
             return NoEdge::NoLabel;

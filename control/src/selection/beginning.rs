@@ -1,16 +1,31 @@
 //! Whether a path begins as a rule says, however it is written. Clients and edges take `/a/../vip/x`,
-//! `/%76ip/x` and `/vip//x` for what they mean, so a rule does too. Case matters, as it does to edges.
+//! `/%76ip/x`, `/vip//x` and `/vip;a=1/x` for what they mean, so a rule does too. Case matters, as it does to edges.
 //!
 //! This takes no memory, since every pick asks it.
 
 /// Whether a path begins with `beginning`, whose last part may be the beginning of a part only.
 /// Queries, slashes at the ends, empty parts and dot segments (RFC 3986 section 5.2.4) do not matter,
-/// nor does percent-encoding.
+/// nor do percent-encoding and the parameters of parts (section 3.3).
 pub(super) fn begins_with(path: &str, beginning: &str) -> bool {
     let path = path.split(['?', '#']).next().unwrap_or_default();
     // Some edges take an encoded slash for a slash, and some do not.
     resolves_into(path.split('/'), beginning)
         || resolves_into(path.split('/').flat_map(split_encoded), beginning)
+        || path.contains(';') && begins_bare(path, beginning)
+}
+
+/// The same for edges that leave parameters out, be it before they take encoded slashes for slashes,
+/// after that, or without.
+fn begins_bare(path: &str, beginning: &str) -> bool {
+    let bare = || path.split('/').map(without_parameters);
+    let split = || path.split('/').flat_map(split_encoded);
+    resolves_into(bare(), beginning)
+        || resolves_into(bare().flat_map(split_encoded), beginning)
+        || resolves_into(split().map(without_parameters), beginning)
+}
+
+fn without_parameters(part: &str) -> &str {
+    part.split(';').next().unwrap_or_default()
 }
 
 fn resolves_into<'a>(parts: impl Iterator<Item = &'a str>, beginning: &str) -> bool {
@@ -102,6 +117,16 @@ mod tests {
             "/vip/..%2fcam",
             "/vip%2Fcam",
             "/a%2f..%2Fvip/cam",
+            "/vip;x/cam",
+            "/vip;/cam",
+            "/vip;a=1;b=2",
+            "/%76ip;x/cam",
+            "/;x/vip/cam",
+            "/.;x/vip/cam",
+            "/a/..;x/vip/cam",
+            "/a;x%2f..%2fvip/cam",
+            "/vip;x%2fa/cam",
+            "/a/b;x%2fc/../../vip",
         ] {
             assert!(begins_with(path, "/vip/"), "{path}");
         }
@@ -118,6 +143,12 @@ mod tests {
             "/vip/%2e%2e/live/vip/",
             "/%2576ip/cam",
             "/vi",
+            "/vipers;/vip/",
+            "/live;/vip/cam",
+            "/live;vip/cam",
+            "/;vip/cam",
+            "/live/vip;x/cam",
+            "/vip%3bx/cam",
             "/%7",
             "/%",
         ] {
@@ -142,6 +173,10 @@ mod tests {
             ("/a%62/c", "/%61b/", true),
             ("", "/", true),
             ("/any/thing", "/", true),
+            ("/live/vi;x", "/live/vip", false),
+            ("/live;x/vipers;y", "/live/vip", true),
+            ("/a;b/c", "/a;b/", true),
+            ("/a/c", "/a;b/", false),
         ] {
             assert_eq!(begins_with(path, beginning), fits, "{path} {beginning}");
         }
@@ -156,6 +191,20 @@ mod tests {
             prop_assume!(!beginning.contains("//"));
             let path = beginning.clone() + &rest;
             prop_assert!(begins_with(&path, &beginning), "{path} {beginning}");
+        }
+
+        #[test]
+        fn parameters_of_parts_do_not_matter(
+            parts in prop::collection::vec(("(|[a-c]{1,2}|\\.{1,2}|[ab]%2f[ab.]{1,2})", "(;[a-z=%;]{0,4})?"), 0..6),
+            beginning in "(/[a-c]{1,2}){0,2}/?",
+        ) {
+            let plain: String = parts.iter().map(|(part, _)| format!("/{part}")).collect();
+            let path: String = parts.iter().map(|(part, more)| format!("/{part}{more}")).collect();
+            if begins_with(&plain, &beginning) {
+                prop_assert!(begins_with(&path, &beginning), "{path} {beginning}");
+            } else if !path.contains("%2f") && path.matches("..").count() == 0 {
+                prop_assert!(!begins_with(&path, &beginning), "{path} {beginning}");
+            }
         }
 
         #[test]

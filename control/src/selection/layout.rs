@@ -10,6 +10,9 @@ use crate::{pick::Door, snapshot::EdgeView};
 /// A client's scheme, or none.
 const SCHEMES: usize = 1 + Scheme::ALL.len();
 
+/// So many kinds more than twice the edges may be noted.
+const KINDS_SPARE: usize = 16;
+
 /// Edges of one kind are in the same pools.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Kind {
@@ -51,6 +54,31 @@ impl Layout {
             self.kinds.push(kind);
             next
         })
+    }
+
+    /// Whether so many edges have far fewer kinds among them than are noted. That some are spare
+    /// does no harm, and an edge that changes back and forth costs nothing.
+    pub(super) fn is_overgrown(&self, edges: usize) -> bool {
+        self.kinds.len() > 2 * edges + KINDS_SPARE
+    }
+
+    /// Forgets the kinds that are not in `used`, those of edges, and changes these to what the kinds
+    /// that stay are now. Returns the former kind of each. [`arrange`](Self::arrange) is to follow.
+    pub(super) fn shrink<'a>(&mut self, used: impl Iterator<Item = &'a mut u32>) -> Vec<u32> {
+        let old_kinds = std::mem::take(&mut self.kinds);
+        let mut former = Vec::new();
+        self.by_kind.clear();
+        for kind in used {
+            let Some(stays) = old_kinds.get(*kind as usize) else { continue };
+            let next = self.kinds.len() as u32;
+            let now = *self.by_kind.entry(*stays).or_insert(next);
+            if now == next {
+                self.kinds.push(*stays);
+                former.push(*kind);
+            }
+            *kind = now;
+        }
+        former
     }
 
     /// How many kinds there are.

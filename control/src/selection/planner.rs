@@ -91,7 +91,9 @@ impl Planner {
         self.history.keep(now, &self.handed);
         let tide = Tide::of(&self.selection, fleet, &self.memories, &self.rates, scale, now);
         let rows = self.rows(&tide);
-        let tiers = self.sort(fleet);
+        let evidence = self.selection.failure_evidence.as_ref();
+        let voted_out = evidence.map(|evidence| evidence.out(fleet)).unwrap_or_default();
+        let tiers = self.sort(fleet, &voted_out);
         self.late_at = tide.late_at;
         self.planned = Some(now);
         let mut table = Table {
@@ -103,6 +105,7 @@ impl Planner {
             barred: (0..=self.cells.len() / 64).map(|_| AtomicU64::new(0)).collect(),
             layout: Arc::clone(&self.layout),
             pools: Vec::new(),
+            voted_out,
             viewer_bps: scale.viewer_bps as f32,
             redirectors: tide.redirectors as f32,
             used: Arc::clone(&self.used),
@@ -194,7 +197,11 @@ impl Planner {
             other_doors.sort_unstable_by_key(|(place, _)| *place);
             self.doors = Arc::new(self.doors.with(&other_doors));
         }
-        if layout.kinds() != known || self.planned.is_none() {
+        if layout.is_overgrown(self.edges.len()) {
+            let used = self.memories.iter_mut().map(|memory| &mut memory.kind);
+            self.rates.remap(&layout.shrink(used));
+            layout.arrange(&self.selection);
+        } else if layout.kinds() != known || self.planned.is_none() {
             layout.arrange(&self.selection);
         }
     }
@@ -212,12 +219,10 @@ impl Planner {
     }
 
     /// The edges of each kind, in the order in which they are to be tried.
-    fn sort(&self, fleet: &FleetView) -> Vec<Tiers> {
+    fn sort(&self, fleet: &FleetView, voted_out: &[usize]) -> Vec<Tiers> {
         let mut tiers = vec![Tiers::default(); self.layout.kinds()];
-        let evidence = self.selection.failure_evidence.as_ref();
-        let out = evidence.map(|evidence| evidence.out(fleet)).unwrap_or_default();
         let standing = |place: usize, standing: Standing| match standing {
-            Standing::Measured if out.binary_search(&place).is_ok() => Standing::Late,
+            Standing::Measured if voted_out.binary_search(&place).is_ok() => Standing::Late,
             other => other,
         };
         let mut place_in = |places: &[usize], tier: fn(&mut Tiers, Standing) -> &mut Vec<u32>| {

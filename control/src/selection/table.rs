@@ -33,6 +33,8 @@ pub struct Table {
     pub(super) barred: Vec<AtomicU64>,
     pub(super) layout: Arc<Layout>,
     pub(super) pools: Vec<Pool>,
+    /// Places of the edges that clients' votes keep out of its members, in order.
+    pub(super) voted_out: Vec<usize>,
     pub(super) viewer_bps: f32,
     pub(super) redirectors: f32,
     pub(super) used: Arc<AtomicBool>,
@@ -62,6 +64,11 @@ impl Table {
     #[must_use]
     pub fn redirectors(&self) -> f32 {
         self.redirectors
+    }
+
+    /// The places of the edges that were voted out when it was made, in order.
+    pub(crate) fn voted_out(&self) -> &[usize] {
+        &self.voted_out
     }
 
     /// What is known of the edge at a place.

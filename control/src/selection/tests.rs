@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use tidegate_proto::{edge::Capacity, heartbeat::Load};
+use tidegate_proto::{
+    edge::{Capacity, Endpoint, Scheme},
+    heartbeat::Load,
+};
 
 use super::*;
 use crate::{
@@ -376,14 +379,57 @@ fn clients_of_equal_choice_share_a_pool() {
     assert_eq!(course.plan().pools.len(), 1);
     course.change(1, |edge| {
         let port = 80.try_into().expect("not 0");
-        let scheme = tidegate_proto::edge::Scheme::Http;
-        edge.endpoints = vec![tidegate_proto::edge::Endpoint { scheme, port }];
+        edge.endpoints = vec![Endpoint { scheme: Scheme::Http, port }];
     });
     let table = course.plan();
     assert_eq!(table.pools.len(), 2);
-    let rtmp = table.pool(None, None, Some(tidegate_proto::edge::Scheme::Rtmp));
+    let rtmp = table.pool(None, None, Some(Scheme::Rtmp));
     assert_eq!(rtmp.expect("one").members(), [0, 2]);
     assert_eq!(pool(&table).members(), [0, 2, 1]);
+}
+
+#[test]
+fn kinds_that_no_edge_has_any_more_are_forgotten_and_joins_stay_with_those_that_remain() {
+    let tier = |n: usize| [("tier".to_owned(), n.to_string())].into();
+    let rules = (0..16).map(|n| Rule { path: format!("/{n:x}/"), labels: tier(n) }).collect();
+    let mut course = Course::new(4, Selection { rules, ..Selection::default() });
+    let ports = |bits: u16| {
+        Scheme::ALL
+            .into_iter()
+            .zip(1..)
+            .filter(|(_, port)| bits >> port & 1 == 1)
+            .map(|(scheme, port)| Endpoint { scheme, port: port.try_into().expect("not 0") })
+            .collect()
+    };
+    for turn in 0..300_u16 {
+        course.now += Duration::from_millis(100);
+        course.change(0, |edge| {
+            edge.labels = tier(usize::from(turn % 16));
+            edge.endpoints = ports(2 + turn / 16 * 2);
+        });
+        if turn == 10 {
+            // So that its kind stands behind many that will be forgotten.
+            course.change(1, |edge| edge.labels = tier(7));
+        }
+        course.hand_out(1, 10);
+        let table = course.plan();
+        assert!(table.layout.kinds() <= 2 * 4 + 16, "at {turn}");
+        let members = |rule| {
+            let mut members = table.pool(rule, None, None).expect("one").members().to_vec();
+            members.sort_unstable();
+            members
+        };
+        if turn < 20 {
+            continue;
+        }
+        let is_alone = turn % 16 != 7;
+        assert_eq!(members(None), [0, 1, 2, 3], "at {turn}");
+        assert_eq!(members(Some(7)), if is_alone { vec![1] } else { vec![0, 1] }, "at {turn}");
+        // The joins of a second, 100, fill an edge of 1,000 by a quarter in the time looked ahead.
+        let of_seven = table.pool(Some(7), None, None).expect("one");
+        let ahead = of_seven.level() - of_seven.mean();
+        assert!(!is_alone || (0.12..0.28).contains(&ahead), "{ahead} at {turn}");
+    }
 }
 
 #[test]

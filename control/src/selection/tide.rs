@@ -53,6 +53,16 @@ impl JoinRates {
         }
     }
 
+    /// Follows kinds to new numbers: each was the one in `former` before.
+    pub(super) fn remap(&mut self, former: &[u32]) {
+        let rate = |kind: &u32| self.by_kind.get(*kind as usize).copied().unwrap_or_default();
+        let joined = |kind: &u32| self.joined.get(*kind as usize).copied().unwrap_or_default();
+        *self = Self {
+            by_kind: former.iter().map(rate).collect(),
+            joined: former.iter().map(joined).collect(),
+        };
+    }
+
     pub(super) fn of(&self, kinds: &[u32]) -> f64 {
         kinds.iter().filter_map(|kind| self.by_kind.get(*kind as usize)).sum()
     }

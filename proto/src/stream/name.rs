@@ -160,10 +160,14 @@ mod tests {
             "/live/playlist.m3u8",
             "/live/a b",
             "/live/a%20b",
+            "/live/.m3u8",
+            "/live/a",
+            "/live/a/.flv",
         ];
         let hashes: std::collections::BTreeSet<_> =
             paths.iter().map(|path| StreamHash::of_path(path)).collect();
         assert_eq!(hashes.len(), paths.len());
+        assert!(!hashes.contains(&None));
         let long = |n| format!("/live/{}/playlist.m3u8", "x".repeat(n));
         assert_eq!(
             StreamHash::of_path(&long(4_096)),

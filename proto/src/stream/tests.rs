@@ -60,6 +60,7 @@ fn a_part_that_is_none_is_refused() {
         wire::Streams { parts: 0, ..fine.clone() },
         wire::Streams { part: 0, parts: 0, ..Default::default() },
         wire::Streams { part: 3, ..fine.clone() },
+        wire::Streams { part: 3, parts: 3, ..Default::default() },
         wire::Streams { part: 64, parts: 65, hashes: vec![64], viewers: vec![1] },
         wire::Streams { viewers: vec![1], ..fine.clone() },
         wire::Streams { viewers: vec![1, 2, 3], ..fine.clone() },
@@ -96,6 +97,20 @@ fn without_room_nothing_is_told() {
 }
 
 #[test]
+fn all_room_is_used_and_no_more() {
+    let told = |counts, room| streams(counts).part(0, room).expect("there is room");
+    for (counts, room) in
+        [(&[(0, 127)][..], 18), (&[(0, 128)], 19), (&[(0, 127), (3, 1)], 23), (&[(7, 16_383)], 19)]
+    {
+        let part = told(counts, room);
+        assert_eq!((part.number(), part.streams()), ((0, 1), &streams(counts)), "{room}");
+        assert_ne!(told(counts, room - 1).number(), (0, 1), "a byte less is too little: {room}");
+    }
+    let most = told(&[(0, 1), (64, 5), (128, 9)], 23);
+    assert_eq!(most.streams(), &streams(&[(64, 5), (128, 9)]), "in the order of hashes");
+}
+
+#[test]
 fn no_sender_makes_more_be_kept_than_all_parts_hold() {
     let mut known = Streams::default();
     for parts in (33..=PARTS_MAX).rev() {
@@ -108,6 +123,7 @@ fn no_sender_makes_more_be_kept_than_all_parts_hold() {
             known.replace(&StreamPart::try_from(message).expect("a part"));
             assert!(known.counts().len() <= STREAMS_MAX);
         }
+        assert!(parts < PARTS_MAX || known.counts().len() == STREAMS_MAX, "the most there may be");
     }
 }
 

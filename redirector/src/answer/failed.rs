@@ -115,16 +115,17 @@ mod tests {
 
     #[test]
     fn an_edge_is_known_by_name_or_uuid() {
-        let spare = EdgeView { eligible: false, ..edge("b", "b.example.com", "") };
+        let spare = |name| EdgeView { eligible: false, ..edge(name, "x.example.com", "") };
         let edges = vec![
             edge("a", "a.example.com", ""),
-            spare,
+            spare("b"),
             edge("b", "b.example.com", ""),
             edge("c", "c.example.com", ""),
+            spare("e"),
         ];
         let fleet = fleet(edges);
         let id = fleet.edges[3].id;
-        for (named, place) in [("a", 0), ("A", 0), ("b", 2), (&*id.to_string(), 3)] {
+        for (named, place) in [("a", 0), ("A", 0), ("b", 2), ("e", 4), (&*id.to_string(), 3)] {
             let target = format!("/x?tg_failed={named}");
             let found: Vec<_> = Asked::of(&target).edges(&fleet).iter().map(|e| e.id).collect();
             assert_eq!(found, [fleet.edges[place].id], "{named}");

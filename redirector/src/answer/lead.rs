@@ -17,8 +17,8 @@ pub(super) enum Lead<'a> {
     Overflow(&'a Target),
 }
 
-/// Picks an edge, else another place. A client whom every edge has failed, and for whom there is no
-/// other place, is sent to one of them again: it may have come back.
+/// Picks an edge, else another place. A client that names every edge that could serve it is answered
+/// as if it had named none: they may have come back, and nobody gets to another place by its word.
 pub(super) fn lead<'a>(
     wanted: &Wanted<'_>,
     rules: &'a Rules,
@@ -26,20 +26,17 @@ pub(super) fn lead<'a>(
     now: Now,
     random: &mut impl Rng,
 ) -> Result<Lead<'a>, NoEdge> {
-    let reason = match pick(snapshot, wanted, now.monotonic, random) {
+    let mut picked = pick(snapshot, wanted, now.monotonic, random);
+    // Edges that are full were not named.
+    if picked.as_ref().is_err_and(|reason| *reason != NoEdge::Full) && !wanted.tried.is_empty() {
+        let again = Wanted { tried: &[], ..*wanted };
+        picked = pick(snapshot, &again, now.monotonic, random);
+    }
+    let reason = match picked {
         Ok(picked) => return Ok(Lead::Edge(picked)),
         Err(reason) => reason,
     };
-    if wanted.has_overflow
-        && let Some(target) = rules.overflow.draw(wanted.scheme, random)
-    {
-        return Ok(Lead::Overflow(target));
-    }
-    if wanted.tried.is_empty() {
-        return Err(reason);
-    }
-    let again = Wanted { tried: &[], ..*wanted };
-    pick(snapshot, &again, now.monotonic, random).map(Lead::Edge)
+    rules.overflow.draw(wanted.scheme, random).map(Lead::Overflow).ok_or(reason)
 }
 
 /// An HTTP client that is to be led, and what it is led by.

@@ -7,6 +7,7 @@ use tidegate_control::{
     selection::Selection,
     snapshot::{EdgeView, FleetView},
 };
+use tidegate_proto::{edge::Capacity, heartbeat::Load};
 
 use super::*;
 use crate::{
@@ -53,6 +54,15 @@ fn header<'a>(answer: &'a Answer, name: &str) -> &'a str {
 
 fn body(answer: &Answer) -> Value {
     serde_json::from_str(&answer.body).expect("JSON")
+}
+
+/// An edge for 100 viewers.
+fn loaded(name: &str, viewers: u32) -> EdgeView {
+    EdgeView {
+        capacity: Capacity { viewers: Some(100), bandwidth_bps: None },
+        load: Load { viewers: Some(viewers), ..Load::default() },
+        ..edge(name, &format!("{name}.example.com"), "http:80")
+    }
 }
 
 fn one(endpoints: &str) -> FleetView {

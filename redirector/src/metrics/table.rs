@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use tidegate_control::{
-    selection::{Balance, Evidence, Policy, Vote},
+    selection::{Evidence, Policy, Vote},
     snapshot::{AdminState, Mode},
 };
 
@@ -303,7 +303,7 @@ pub const METRICS: &[Metric] = &[
         label: "of",
         help: "Predicted load of the edges that are drawn from, as a share of capacity: their mean, the highest of one, and the level that they are filled up to.",
         read: |from, reading| {
-            let balance = balance(from);
+            let balance = reading.balance(from);
             reading.under("mean", balance.mean);
             reading.under("highest", balance.highest);
             reading.under("level", balance.level);
@@ -314,7 +314,7 @@ pub const METRICS: &[Metric] = &[
         kind: Gauge,
         label: "",
         help: "The highest predicted load of an edge over the mean; 0: there is nothing to compare.",
-        read: |from, reading| reading.value(balance(from).imbalance()),
+        read: |from, reading| reading.value(reading.balance(from).imbalance()),
     },
     Metric {
         name: "tidegate_edges_held_back",
@@ -322,7 +322,7 @@ pub const METRICS: &[Metric] = &[
         label: "reason",
         help: "Eligible edges that are given fewer clients, or none while others can serve, by reason.",
         read: |from, reading| {
-            let balance = balance(from);
+            let balance = reading.balance(from);
             reading.under("late", balance.late as f64);
             reading.under("unmeasured", balance.unmeasured as f64);
             reading.under("ramping", balance.ramping as f64);
@@ -426,10 +426,6 @@ pub const METRICS: &[Metric] = &[
         read: |from, reading| reading.count(get(&from.fleet.figures().audit_dropped)),
     },
 ];
-
-fn balance(from: &Sources) -> Balance {
-    Balance::of(&from.fleet.snapshot())
-}
 
 fn get(counter: &AtomicU64) -> u64 {
     counter.load(Relaxed)

@@ -26,7 +26,7 @@ pub(super) struct Standing {
     pub(super) is_host: bool,
     /// Whether it is offered to anybody, be it to stand in.
     pub(super) is_offered: bool,
-    /// Whether clients said that it has failed them.
+    /// Whether clients had voted it out when the table was made.
     pub(super) is_voted_out: bool,
     /// Whether a pick looks at a pool that has it.
     pub(super) is_asked: bool,
@@ -60,8 +60,7 @@ impl Chances {
                 standing.is_offered = true;
             }
         }
-        let evidence = search.table.selection().failure_evidence.as_ref();
-        for place in evidence.map(|evidence| evidence.out(search.fleet)).unwrap_or_default() {
+        for &place in search.table.voted_out() {
             if let Some(standing) = chances.by_place.get_mut(place) {
                 standing.is_voted_out = true;
             }
@@ -181,8 +180,11 @@ fn sticky(search: &Search<'_, '_>, pool: &Pool, stream: StreamHash) -> (Vec<Chan
     let (mut found, mut opens) = (Vec::new(), 0.0);
     for start in (0..starts).step_by(step) {
         let (host, count) = sticky::host(search, pool, stream, start);
-        let spreads =
-            if count >= 2 { f64::from(pool.spread_chance()).clamp(0.0, 1.0) } else { 0.0 };
+        let spreads = if sticky::may_spread(count) {
+            f64::from(pool.spread_chance()).clamp(0.0, 1.0)
+        } else {
+            0.0
+        };
         match host {
             Some(host) => {
                 let chance = each * (1.0 - spreads);

@@ -7,7 +7,6 @@ use super::{
     chances::{Chances, Standing, Tier},
 };
 use crate::{
-    pick::reach::{endpoint_port, reach},
     selection::{Selection, missing_label},
     snapshot::{EdgeView, Liveness},
 };
@@ -33,7 +32,7 @@ pub(super) fn reason(search: &Search<'_, '_>, chances: &Chances, place: u32) -> 
     if !search.table.is_fresh(place, search.age_ms) {
         return ExplainReason::Silent;
     }
-    by_demand(search, edge).unwrap_or_else(|| by_rank(search, standing, place, edge))
+    by_demand(search, place, edge).unwrap_or_else(|| by_rank(search, standing, place, edge))
 }
 
 /// Why an edge is in no table: by its own word, or by what is heard of it.
@@ -57,15 +56,16 @@ fn by_health(edge: &EdgeView) -> ExplainReason {
 }
 
 /// Why an edge does not fit the client.
-fn by_demand(search: &Search<'_, '_>, edge: &EdgeView) -> Option<ExplainReason> {
+fn by_demand(search: &Search<'_, '_>, place: u32, edge: &EdgeView) -> Option<ExplainReason> {
     let wanted = search.wanted;
     if label_wanting(search.table.selection(), wanted.path, edge).is_some() {
         return Some(ExplainReason::LabelMissing);
     }
-    if wanted.scheme.is_some_and(|scheme| endpoint_port(edge, scheme, wanted.port).is_none()) {
+    let door = search.table.door(place)?;
+    if wanted.scheme.is_some_and(|scheme| !door.serves(scheme)) {
         return Some(ExplainReason::NoEndpoint);
     }
-    if reach(edge, wanted).is_none() {
+    if door.reach(edge, wanted).is_none() {
         return Some(ExplainReason::OwnAddress);
     }
     wanted.tried.contains(&edge.id).then_some(ExplainReason::Failed)

@@ -222,6 +222,23 @@ fn an_edge_that_clients_voted_out_is_explained_by_that() {
 }
 
 #[test]
+fn votes_since_the_table_was_made_are_not_told_and_asking_changes_nothing() {
+    use ExplainReason::{Candidate, Failed};
+    let evidence = Arc::new(Evidence::default());
+    let by = Selection { failure_evidence: Some(Arc::clone(&evidence)), ..least() };
+    let (failing, other) = (edge(1, 0), edge(2, 300));
+    failing.cell.vote_out(NOW);
+    let later = Arc::clone(&other.cell);
+    let snapshot = snapshot(vec![failing, other], by);
+    // Both of two are too many, so that the next table will have neither out.
+    later.vote_out(NOW);
+    let own = HashSet::new();
+    let found = reasons(&snapshot, &Wanted::new(None, 80, &own), NOW);
+    assert_eq!([found["edge-1"], found["edge-2"]], [Failed, Candidate]);
+    assert_eq!(evidence.edges_out(), 1);
+}
+
+#[test]
 fn that_nobody_is_chosen_is_explained_as_a_pick_would() {
     let own = HashSet::new();
     let wanted = Wanted { has_overflow: true, ..Wanted::new(None, 80, &own) };

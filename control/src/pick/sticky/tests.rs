@@ -262,6 +262,27 @@ fn an_edge_that_is_far_below_the_mean_gets_popular_streams_though_they_have_host
 }
 
 #[test]
+fn a_stream_on_one_host_stays_there_and_one_on_two_fills_a_cold_edge() {
+    let to_cold = |hosts: usize| {
+        let carries: &[(&str, u32)] = &[("live/cam", 400)];
+        let others = (hosts..4).map(|_| (900, NO_STREAMS));
+        let mut edges: Vec<_> = (0..hosts).map(|_| (400, carries)).chain(others).collect();
+        edges.push((0, NO_STREAMS));
+        let fleet = fleet(&edges);
+        let mut here = Redirector::new(&fleet, selection(|_| {}));
+        let mut sent = HashSet::new();
+        for _ in 0..100 {
+            here.now += Duration::from_millis(100);
+            here.plan(&fleet);
+            sent.insert(usize::from(here.send("live/cam")));
+        }
+        assert!(sent.iter().all(|edge| *edge < hosts || *edge == 4), "{sent:?}");
+        sent.contains(&4)
+    };
+    assert_eq!([1, 2, 3].map(to_cold), [false, true, true]);
+}
+
+#[test]
 fn a_host_without_the_labels_demanded_is_none() {
     let mut edges = fleet(&[(0, &[("vip/cam", 9)]), (0, &[]), (0, &[])]).as_ref().clone();
     let labels: Labels = [("tier".to_owned(), "vip".to_owned())].into();

@@ -75,6 +75,7 @@ fn three_networks_take_an_edge_out_until_its_next_report() {
         fleet
     };
     assert_eq!(evidence.out(&reported(at(10_499))), [1], "a report from before the votes");
+    assert_eq!(evidence.out(&reported(at(10_500))), [1], "or of the same moment");
     fleet = reported(at(10_501));
     assert!(evidence.out(&fleet).is_empty());
     assert_eq!(evidence.edges_out(), 0);
@@ -141,6 +142,27 @@ fn who_was_not_sent_to_an_edge_of_late_has_no_vote_against_it() {
     assert_eq!(evidence.vote(last, &fleet.edges[1], now + at(60_999)), Vote::Accepted);
     assert_eq!(evidence.vote(last, &fleet.edges[1], now + at(62_000)), Vote::NotSent, "too late");
     assert_eq!(count(&evidence, Vote::NotSent), 151);
+}
+
+#[test]
+fn a_client_is_known_however_its_address_is_written_and_takes_one_place() {
+    let (evidence, fleet) = (Evidence::new(), fleet(1));
+    let written = |text: &str| text.parse::<IpAddr>().expect("an address");
+    for secs in 1..9 {
+        evidence.sent(written("10.1.2.3"), fleet.edges[0].id, at(secs * 1_000));
+    }
+    assert_eq!(evidence.sent.iter().filter(|slot| slot.load(Relaxed) != 0).count(), 1);
+    let vote = evidence.vote(written("::ffff:10.1.2.3"), &fleet.edges[0], at(9_000));
+    assert_eq!(vote, Vote::Accepted);
+}
+
+#[test]
+fn what_was_sent_is_as_old_as_it_is_when_the_seconds_wrap() {
+    let (evidence, fleet) = (Evidence::new(), fleet(1));
+    let wraps = Duration::from_secs(SECONDS_MASK + 1);
+    evidence.sent(client(1, 1), fleet.edges[0].id, wraps - at(5_000));
+    let vote = |ms| evidence.vote(client(1, 1), &fleet.edges[0], wraps + at(ms));
+    assert_eq!((vote(50_000), vote(60_000)), (Vote::Accepted, Vote::NotSent));
 }
 
 #[test]

@@ -69,6 +69,19 @@ fn loadbalancer_and_json_name_it() {
 }
 
 #[test]
+fn an_alternate_is_no_edge_that_is_full_where_another_place_can_serve() {
+    let edges = || vec![loaded("free", 10), loaded("full", 110), loaded("half", 50)];
+    let named = |rules: &Rules| {
+        let answer = ask("/loadbalancer?format=json", rules, &fleet(edges()));
+        assert_eq!((answer.kind, &body(&answer)["edge"]), (Kind::Json, &Value::from("free")));
+        body(&answer)["alternates"].clone()
+    };
+    let url = |name: &str| format!("http://{name}.example.com:80");
+    assert_eq!(named(&with("https://cdn")), Value::from(vec![url("half")]));
+    assert_eq!(named(&with("rtmp://cdn")), Value::from(vec![url("half"), url("full")]));
+}
+
+#[test]
 fn who_is_never_redirected_does_not_go_there_either() {
     let ignore_clients = vec!["192.0.2.0/24".parse().expect("a network")];
     let rules = Rules { ignore_clients, ..with("https://cdn.example.com") };

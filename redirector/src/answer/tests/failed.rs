@@ -48,12 +48,40 @@ fn a_client_whom_every_edge_has_failed_is_sent_to_one_again() {
     );
 }
 
-#[test]
-fn another_place_comes_before_an_edge_that_failed() {
+fn with_cdn() -> Rules {
     let overflow = Overflow::new(vec!["https://cdn.example.com".parse().expect("a target")]);
-    let rules = Rules { overflow, ..Rules::default() };
-    let answer = ask("/a?tg_failed=edge-1", &rules, &one(""));
-    assert_eq!(header(&answer, "location"), "https://cdn.example.com/a");
+    Rules { overflow, ..Rules::default() }
+}
+
+#[test]
+fn nobody_gets_to_another_place_by_naming_every_edge() {
+    let fleet = two();
+    let both = "tg_failed=edge-1&tg_failed=edge-2";
+    for _ in 0..8 {
+        assert_eq!(ask(&format!("/a?{both}"), &with_cdn(), &fleet).kind, Kind::Redirect);
+    }
+    assert!(fleet.edges.iter().all(|edge| edge.cell.handed() > 0), "the least loaded of them");
+    let answer = ask(&format!("/loadbalancer?{both}"), &with_cdn(), &fleet);
+    assert_eq!(answer.kind, Kind::Host);
+    let answer = ask(&format!("/loadbalancer?format=json&{both}"), &with_cdn(), &fleet);
+    assert_eq!(answer.kind, Kind::Json);
+    assert_eq!(body(&answer)["alternates"].as_array().map(Vec::len), Some(1), "as if unnamed");
+    // Others that there are cannot serve the client, so that it has named all.
+    let rtmp_only = edge("edge-3", "edge-3.example.com", "rtmp:1935");
+    let edges = vec![edge("edge-1", "edge-1.example.com", ""), rtmp_only];
+    let answer = ask("/a?tg_failed=edge-1", &with_cdn(), &super::fleet(edges));
+    assert_eq!(header(&answer, "location"), "http://edge-1.example.com:1935/a");
+}
+
+#[test]
+fn another_place_serves_where_no_named_edge_could_or_the_others_are_full() {
+    let out = |name| EdgeView { paused: true, eligible: false, ..edge(name, name, "") };
+    let paused = fleet(["edge-1", "edge-2"].map(out).into());
+    let both = "/a?tg_failed=edge-1&tg_failed=edge-2";
+    assert_eq!(ask(both, &with_cdn(), &paused).kind, Kind::Overflow);
+    let full = fleet(vec![edge("edge-1", "a", ""), loaded("edge-2", 101)]);
+    assert_eq!(ask("/a?tg_failed=edge-1", &with_cdn(), &full).kind, Kind::Overflow);
+    assert_eq!(ask("/a?tg_failed=edge-2", &with_cdn(), &full).kind, Kind::Redirect);
 }
 
 #[test]

@@ -47,7 +47,12 @@ fn a_whole_number_out_of_its_range_is_refused() {
             assert!(said.contains(word), "{text}: {word:?} is not in {said}");
         }
     }
-    for text in ["redirectors = 64", "slow_start_reports = 0", "landing_delay = \"0s\""] {
+    for text in [
+        "redirectors = 64",
+        "slow_start_reports = 0",
+        "landing_delay = \"0s\"",
+        "landing_delay = \"30s\"",
+    ] {
         assert!(parsed(&format!("[selection]\n{text}\n")).is_ok(), "{text}");
     }
 }
@@ -126,10 +131,35 @@ fn the_default_is_fill_with_nothing_optional() {
     assert!(!Config::default().overflow().expect("none").serves(None));
 }
 
+fn rules(count: usize) -> String {
+    (0..count).map(|n| format!("[[selection.rule]]\npath = \"/{n:02}/\"\n")).collect()
+}
+
+fn rule_of_length(bytes: usize) -> String {
+    format!("[[selection.rule]]\npath = \"/{}\"", "x".repeat(bytes - 1))
+}
+
+fn labels(count: usize) -> String {
+    let labels: Vec<_> = (0..count).map(|n| format!("k{n} = \"v\"")).collect();
+    format!("labels = {{ {} }}", labels.join(", "))
+}
+
+#[test]
+fn what_is_just_within_bounds_is_taken() {
+    for text in [
+        rules(RULES_MAX),
+        rule_of_length(RULE_PATH_LEN_MAX),
+        labels(LABELS_MAX),
+        "labels = { tier = \"live\" }\n[[selection.rule]]\nlabels = { tier = \"live\" }".into(),
+        "geoip_file = \"x.mmdb\"\n[[selection.zone]]\nname = \"eu\"\nplaces = [\"DE\"]".into(),
+    ] {
+        let said = parsed(&format!("[selection]\n{text}\n")).err();
+        assert_eq!(said, None, "{text}");
+    }
+}
+
 #[test]
 fn a_fault_of_a_rule_names_it() {
-    let rules: String =
-        (0..17).map(|n| format!("[[selection.rule]]\npath = \"/{n:02}/\"\n")).collect();
     let long = "x".repeat(129);
     for (text, words) in [
         ("[[selection.rule]]\npath = \"vip/\"", ["selection.rule.path", "a slash"]),
@@ -148,7 +178,10 @@ fn a_fault_of_a_rule_names_it() {
             ["selection.rule.labels of \"/vip/\"", "none could carry both"],
         ),
         ("[[selection.rule]]\npaths = \"/\"", ["paths", "unknown"]),
-        (&rules, ["selection.rule: \"17\"", "at most 16"]),
+        (&rules(17), ["selection.rule: \"17\"", "at most 16"]),
+        (&rule_of_length(RULE_PATH_LEN_MAX + 1), ["selection.rule.path", "a slash"]),
+        (&labels(LABELS_MAX + 1), ["selection.labels", "at most"]),
+        ("[[selection.rule]]\npath = \"/a/./b\"", ["selection.rule.path", "dot segments"]),
         (&format!("labels = {{ k = \"{long}\" }}"), ["selection.labels", "128 bytes"]),
         (&format!("labels = {{ {long} = \"v\" }}"), ["selection.labels", "128 bytes"]),
         (
