@@ -105,9 +105,11 @@ pub(super) fn full() -> Goals {
     list.at(6, believed("death, with failure evidence", Scenario::Death))
         .limit(Fill, DEAD, 25.0, 60.0);
     list.at(7, naming("sink, retries name the edge", Scenario::Sink))
-        .limit(Fill, SINK, 1_000.0, 1_200.0);
+        .limit(Fill, SINK, 1_000.0, 1_200.0)
+        .needs(Need::Echoes);
     list.at(7, believed("sink, with failure evidence", Scenario::Sink))
-        .limit(Fill, SINK, 1_000.0, 1_200.0);
+        .limit(Fill, SINK, 1_000.0, 1_200.0)
+        .needs(Need::Echoes);
     list.at(7, ten("sink, 10 edges", Scenario::Sink))
         .limit(Fill, SINK, 1_000.0, 1_200.0)
         .needs(Need::Echoes)
