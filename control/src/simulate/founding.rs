@@ -8,9 +8,9 @@ use super::{
     edge::{Condition, Edge},
     oracle,
     queue::{Micros, SECOND},
-    redirector::Redirector,
+    redirector::{Asker, Redirector},
     setup::{Setup, Steering},
-    viewers::{Viewer, Whereabouts},
+    viewers::{Viewer, Whereabouts, address_of},
 };
 use crate::selection::Selection;
 
@@ -65,9 +65,10 @@ fn place_by(
         redirector.publish(at);
         if step >= REPORTS_BEFORE {
             let group = ((viewers.len() - placed) / GROUPS).max(1);
-            for viewer in viewers.iter_mut().skip(placed).take(group) {
-                let place = redirector.pick(&paths[usize::from(viewer.traits.stream)], &[], at);
-                settle(viewer, place, edges);
+            for (index, viewer) in viewers.iter_mut().enumerate().skip(placed).take(group) {
+                let path = &paths[usize::from(viewer.traits.stream)];
+                let asker = Asker { path, address: address_of(index), failed_by: None };
+                settle(viewer, redirector.pick(&asker, at), edges);
             }
             placed += group;
             if placed >= viewers.len() {

@@ -100,6 +100,16 @@ pub(super) fn full() -> Goals {
     list.at(6, ten("death, 10 edges", Scenario::Death))
         .limit(Fill, DEAD, 25.0, 60.0)
         .needs(Need::Evidence);
+    list.at(6, naming("death, retries name the edge", Scenario::Death))
+        .limit(Fill, DEAD, 25.0, 60.0);
+    list.at(6, believed("death, with failure evidence", Scenario::Death))
+        .limit(Fill, DEAD, 25.0, 60.0);
+    list.at(7, naming("sink, retries name the edge", Scenario::Sink))
+        .limit(Fill, SINK, 1_000.0, 1_200.0)
+        .needs(Need::Echoes);
+    list.at(7, believed("sink, with failure evidence", Scenario::Sink))
+        .limit(Fill, SINK, 1_000.0, 1_200.0)
+        .needs(Need::Echoes);
     list.at(7, ten("sink, 10 edges", Scenario::Sink))
         .limit(Fill, SINK, 1_000.0, 1_200.0)
         .needs(Need::Echoes)
@@ -211,6 +221,18 @@ fn named(name: &str, scenario: Scenario, seeds: (u64, u64)) -> Situation {
 fn ten(name: &str, scenario: Scenario) -> Situation {
     let situation = named(name, scenario, SEEDS);
     Situation { setup: Setup { edges: 10, ..situation.setup }, ..situation }
+}
+
+/// Ten edges, and clients that say which one has failed them.
+fn naming(name: &str, scenario: Scenario) -> Situation {
+    let situation = ten(name, scenario);
+    Situation { setup: Setup { retries_name_edge: true, ..situation.setup }, ..situation }
+}
+
+/// The same, where their word counts.
+fn believed(name: &str, scenario: Scenario) -> Situation {
+    let situation = naming(name, scenario);
+    Situation { setup: Setup { failure_evidence: true, ..situation.setup }, ..situation }
 }
 
 /// The fewest pairs of an edge and a stream that a perfectly level fleet can do with: fill edges

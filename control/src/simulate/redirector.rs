@@ -26,6 +26,15 @@ use crate::{
 /// Where the simulated wall clock begins, in Unix milliseconds.
 const EPOCH_UNIX_MS: u64 = 1_700_000_000_000;
 
+/// A client that wants an edge.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asker<'a> {
+    pub(super) path: &'a str,
+    pub(super) address: IpAddr,
+    /// The edge that has failed it, by its own word.
+    pub(super) failed_by: Option<EdgeId>,
+}
+
 #[derive(Debug)]
 pub(super) struct Redirector {
     registry: Registry,
@@ -87,12 +96,21 @@ impl Redirector {
     }
 
     /// The place of the edge that a client is sent to.
-    pub(super) fn pick(&mut self, path: &str, tried: &[EdgeId], at: Micros) -> Option<usize> {
+    pub(super) fn pick(&mut self, asker: &Asker<'_>, at: Micros) -> Option<usize> {
+        let now = Duration::from_micros(at);
+        let evidence = self.snapshot.table.selection().failure_evidence.as_deref();
+        let failed = asker.failed_by.and_then(|id| self.fleet.get(id));
+        if let (Some(evidence), Some(edge)) = (evidence, failed) {
+            evidence.vote(asker.address, edge, now);
+        }
         let mut wanted = Wanted::new(Some(Scheme::Http), 80, &self.own);
-        wanted.path = path;
-        wanted.tried = tried;
-        let picked = pick(&self.snapshot, &wanted, Duration::from_micros(at), &mut self.random);
-        picked.ok().map(|picked| place_of(picked.edge.id))
+        wanted.path = asker.path;
+        wanted.tried = asker.failed_by.as_slice();
+        let picked = pick(&self.snapshot, &wanted, now, &mut self.random).ok()?;
+        if let Some(evidence) = evidence {
+            evidence.sent(asker.address, picked.edge.id, now);
+        }
+        Some(place_of(picked.edge.id))
     }
 }
 

@@ -36,9 +36,15 @@ pub(super) fn script(setup: &Setup) -> Vec<(Micros, Act)> {
         Scenario::Steady | Scenario::Low | Scenario::Flash | Scenario::Hot => Vec::new(),
         Scenario::Rolling => (0..BATCHES).flat_map(|batch| restart(setup.edges, batch)).collect(),
         Scenario::Cold => vec![(10 * SECOND, Act::Start(setup.edges..setup.edges + 1))],
-        Scenario::Death => vec![(10 * SECOND, Act::Die(one_of_the_largest(setup)))],
+        Scenario::Death => vec![(death_at(setup), Act::Die(one_of_the_largest(setup)))],
         Scenario::Sink => vec![(30 * SECOND, Act::Sink(one_of_the_largest(setup)))],
     }
+}
+
+/// Clients are believed about edges they were sent to within the last minute: where they say which
+/// edge has failed them, redirectors have that minute behind them.
+fn death_at(setup: &Setup) -> Micros {
+    if setup.retries_name_edge { 70 * SECOND } else { 10 * SECOND }
 }
 
 fn restart(edges: usize, batch: usize) -> [(Micros, Act); 3] {

@@ -76,7 +76,7 @@ impl Scenario {
             Self::Flash | Self::Hot => 120.0,
             Self::Rolling => 630.0,
             Self::Cold => 240.0,
-            Self::Death => 60.0,
+            Self::Death => 120.0,
             Self::Sink => 210.0,
         }
     }
@@ -163,8 +163,10 @@ pub struct Setup {
     pub no_shows: f64,
     /// Whether edges report a change of state at once.
     pub push: bool,
-    /// Whether a client that an edge has refused says so when it asks again.
+    /// Whether a client that an edge has failed names it when it asks again.
     pub retries_name_edge: bool,
+    /// Whether that counts against the edge.
+    pub failure_evidence: bool,
     /// What the redirectors are set to; the policy is [`steering`](Self::steering)'s.
     pub selection: Selection,
 }
@@ -187,6 +189,7 @@ impl Setup {
             no_shows: 0.05,
             push: false,
             retries_name_edge: false,
+            failure_evidence: false,
             selection: Selection::default(),
         }
     }

@@ -1,5 +1,7 @@
 //! Who watches where.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 pub(super) use super::audience::Traits;
 
 /// Where a viewer is.
@@ -25,6 +27,12 @@ pub(super) struct Viewer {
     pub(super) has_watched: bool,
     /// The edge that failed it last.
     pub(super) failed_by: Option<u32>,
+}
+
+/// Where viewer `index` asks from: each has a network of its own, so that all may speak against an
+/// edge at once.
+pub(super) fn address_of(index: usize) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::from((index as u32) << 8 | 1))
 }
 
 impl Viewer {

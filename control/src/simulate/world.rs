@@ -10,14 +10,14 @@ use super::{
     measure::{Measures, SAMPLE_EVERY, Sums},
     oracle,
     queue::{Micros, Queue, SECOND, micros},
-    redirector::Redirector,
+    redirector::{Asker, Redirector},
     script::{Act, DRAIN, script},
     setup::{Scenario, Setup, Steering},
-    viewers::{Viewer, Whereabouts},
+    viewers::{Viewer, Whereabouts, address_of},
 };
 use crate::{
     registry::Report,
-    selection::{Policy, Selection},
+    selection::{Evidence, Policy, Selection},
 };
 
 /// Redirectors hear the fleet for so long before anything is measured.
@@ -184,7 +184,7 @@ impl<'a> World<'a> {
         }
         let attempt = self.audience.attempt(index as usize, viewer.attempts);
         self.viewers[index as usize].attempts += 1;
-        let Some(place) = self.choose(&viewer, attempt.redirector) else {
+        let Some(place) = self.choose(index, attempt.redirector) else {
             self.measures.refused += 1;
             self.viewers[index as usize].whereabouts = Whereabouts::Away;
             return self.queue.push(self.now + NO_EDGE, Event::Ask(index));
@@ -200,13 +200,17 @@ impl<'a> World<'a> {
         self.queue.push(self.now + landing, Event::Land { viewer: index, place: place as u32 });
     }
 
-    fn choose(&mut self, viewer: &Viewer, redirector: usize) -> Option<usize> {
+    fn choose(&mut self, index: u32, redirector: usize) -> Option<usize> {
+        let viewer = &self.viewers[index as usize];
         if self.redirectors.is_empty() {
             return oracle::choose(&self.edges, viewer.traits.bps);
         }
-        let tried = viewer.failed_by.filter(|_| self.setup.retries_name_edge).map(id_of);
-        let path = &self.paths[usize::from(viewer.traits.stream)];
-        self.redirectors[redirector].pick(path, tried.as_slice(), self.now)
+        let asker = Asker {
+            path: &self.paths[usize::from(viewer.traits.stream)],
+            address: address_of(index as usize),
+            failed_by: viewer.failed_by.filter(|_| self.setup.retries_name_edge).map(id_of),
+        };
+        self.redirectors[redirector].pick(&asker, self.now)
     }
 
     fn count_redirect(&mut self, place: usize, redirector: usize) {
@@ -392,7 +396,12 @@ fn lay_out(setup: &Setup, audience: &Audience, paths: &[String]) -> Vec<Edge> {
 /// None where an oracle chooses.
 fn redirectors(setup: &Setup) -> Vec<Redirector> {
     let Steering::By(policy) = setup.steering else { return Vec::new() };
-    let selection = Arc::new(Selection { policy, ..setup.selection.clone() });
-    let one = |index| Redirector::new(Arc::clone(&selection), setup.seed, index as u64);
+    let selection = || Selection {
+        policy,
+        // Each weighs what its own clients say.
+        failure_evidence: setup.failure_evidence.then(|| Arc::new(Evidence::new())),
+        ..setup.selection.clone()
+    };
+    let one = |index| Redirector::new(Arc::new(selection()), setup.seed, index as u64);
     (0..setup.shares.len()).map(one).collect()
 }

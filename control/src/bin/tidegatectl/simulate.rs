@@ -61,6 +61,12 @@ pub(crate) struct Simulate {
     /// Edges report a change of state at once.
     #[arg(long)]
     push: bool,
+    /// Clients name the edge that has failed them when they ask again.
+    #[arg(long)]
+    name_failed: bool,
+    /// They do, and their word counts against the edge.
+    #[arg(long)]
+    failure_evidence: bool,
     /// Shows a line for each simulation, its figures joined by commas.
     #[arg(long, conflicts_with = "goals")]
     csv: bool,
@@ -150,6 +156,8 @@ fn setup(asked: &Simulate, scenario: Scenario, steering: Steering, seed: u64) ->
         landing_scale: asked.landing_scale,
         no_shows: asked.no_shows,
         push: asked.push,
+        retries_name_edge: asked.name_failed || asked.failure_evidence,
+        failure_evidence: asked.failure_evidence,
         ..Setup::new(scenario, steering, seed).redirectors(asked.redirectors as usize)
     }
 }
