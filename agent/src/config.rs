@@ -2,7 +2,7 @@
 
 mod check;
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Serialize, Serializer};
 use tidegate_proto::{edge::Labels, heartbeat::INTERVAL_DEFAULT, settings::Setting};
@@ -66,12 +66,26 @@ pub struct CapacityConfig {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SourceConfig {
-    /// One of [`SourceKind::NAMES`](crate::source::SourceKind::NAMES).
+    /// One of [`Kind::NAMES`](crate::source::Kind::NAMES).
     pub kind: String,
     /// For kinds that ask a media server.
     pub url: String,
+    /// For servers that want to know who asks.
+    pub user: String,
+    /// The file with that user's password.
+    pub password_file: PathBuf,
     /// For `file`.
     pub path: PathBuf,
+    /// For `command`: a program and its arguments.
+    pub command: Vec<String>,
+    /// For `prometheus`: which figure is which metric.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub metrics: BTreeMap<String, String>,
+    /// For `prometheus`: the label that names the stream in the metric for `streams`.
+    pub stream_label: String,
+    /// Further sources, which fill in what this one does not know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<SourceConfig>,
 }
 
 /// `[control]`
@@ -123,7 +137,17 @@ impl Default for Config {
 
 impl Default for SourceConfig {
     fn default() -> Self {
-        Self { kind: "host".into(), url: String::new(), path: PathBuf::new() }
+        Self {
+            kind: "host".into(),
+            url: String::new(),
+            user: String::new(),
+            password_file: PathBuf::new(),
+            path: PathBuf::new(),
+            command: Vec::new(),
+            metrics: BTreeMap::new(),
+            stream_label: "name".into(),
+            also: Vec::new(),
+        }
     }
 }
 
@@ -143,7 +167,7 @@ fn in_seconds<S: Serializer>(interval: &Duration, serializer: S) -> Result<S::Ok
     serializer.serialize_str(&format!("{}s", interval.as_secs_f64()))
 }
 
-/// Every scalar key. `labels` and `endpoint` stand in the file only.
+/// Every scalar key. `labels`, `endpoint`, `source.metrics` and `source.also` stand in the file only.
 pub const SETTINGS: &[Setting] = &[
     Setting { path: "name", help: "What operators call this edge; empty: the host name" },
     Setting { path: "state_dir", help: "Folder that keeps the edge's UUID" },
@@ -156,9 +180,20 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting { path: "capacity.viewers", help: "Viewers this edge can carry; 0: unknown" },
     Setting { path: "capacity.bandwidth_bps", help: "Bits per second it can send; 0: unknown" },
-    Setting { path: "source.kind", help: "Where figures come from: host or file" },
-    Setting { path: "source.url", help: "Not read by the kinds of this release" },
+    Setting {
+        path: "source.kind",
+        help: "Where figures come from: host, nginx-rtmp, nginx-stub-status, srs, mediamtx, wowza, \
+               prometheus, command or file",
+    },
+    Setting { path: "source.url", help: "Where to ask, for kinds that ask a media server" },
+    Setting { path: "source.user", help: "As whom to ask; empty: nobody" },
+    Setting { path: "source.password_file", help: "File with that user's password" },
     Setting { path: "source.path", help: "The JSON file, for the kind `file`" },
+    Setting { path: "source.command", help: "Program and arguments, for the kind `command`" },
+    Setting {
+        path: "source.stream_label",
+        help: "For the kind `prometheus`: the label that names the stream",
+    },
     Setting { path: "control.listen", help: "Address of the agent's own HTTP listener" },
     Setting { path: "telemetry.log", help: "Log level or directives" },
     Setting { path: "telemetry.log_format", help: "text or json" },

@@ -75,7 +75,7 @@ pub fn preview(mut checked: Checked) -> (Preview, Vec<String>) {
 }
 
 fn measured(checked: &Checked, targets: &[Target]) -> (Heartbeat, Option<BTreeMap<String, u32>>) {
-    let mut source = checked.source.open();
+    let mut source = checked.source.open(checked.profile.interval);
     let mut state = State {
         target_count: u32::try_from(targets.len()).unwrap_or(u32::MAX),
         local_address: match checked.profile.redirect {
@@ -84,11 +84,11 @@ fn measured(checked: &Checked, targets: &[Target]) -> (Heartbeat, Option<BTreeMa
         },
         ..State::default()
     };
-    if measure_checked(source.as_mut()).is_ok() {
+    if measure_checked(source.as_mut(), &checked.profile.capacity).is_ok() {
         thread::sleep(BETWEEN_MEASUREMENTS);
     }
     let mut streams = None;
-    match measure_checked(source.as_mut()) {
+    match measure_checked(source.as_mut(), &checked.profile.capacity) {
         Ok(measurement) => (state.load, streams) = (measurement.load, measurement.streams),
         Err(trouble) => state.trouble = Some(trouble),
     }

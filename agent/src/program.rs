@@ -146,10 +146,11 @@ async fn report(
     if !bound.ip().is_loopback() {
         tracing::warn!(%bound, "others can reach control.listen and pause this edge");
     }
+    let source = checked.source.open(checked.profile.interval);
     let edge = EdgeSender::of_profile(checked.profile)
         .state_dir(checked.state_dir)
         .targets_file(file, targets)
-        .boxed_source(checked.source.open())
+        .boxed_source(source)
         .spawn()?;
     if let Some(path) = ports_file {
         ports_file::write(path, &BTreeMap::from([("control_tcp", bound.to_string())]))

@@ -9,6 +9,8 @@ use tidegate_proto::{
     stream::Streams,
 };
 
+use crate::source::Server;
+
 /// The longest trouble code that is sent, in bytes.
 const TROUBLE_CODE_LEN_MAX: usize = 40;
 /// The longest trouble sentence that is sent, in bytes. With it every heartbeat without labels
@@ -104,6 +106,8 @@ pub struct State {
     pub load: Load,
     /// The streams of the last figures; `None`: unknown.
     pub streams: Option<Arc<Streams>>,
+    /// What the media server said of itself.
+    pub server: Server,
     /// Why there are none.
     pub trouble: Option<Trouble>,
     /// The address of the interface that reaches the first target.

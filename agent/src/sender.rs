@@ -197,7 +197,8 @@ impl EdgeSender {
             board: watch::channel(Vec::new()).0,
         });
         let (stop, stopped) = watch::channel(());
-        let thread = gauge::start_thread(self.source).map_err(StartError::Thread)?;
+        let thread = gauge::start_thread(self.source, shared.profile.capacity)
+            .map_err(StartError::Thread)?;
         tokio::spawn(gauge::run(shared.clone(), thread, stopped.clone()));
         let fleet = fleet::Fleet::new(shared.clone(), self.targets, self.targets_file);
         let task = tokio::spawn(fleet.run(stopped));

@@ -12,7 +12,10 @@ use tidegate_proto::{
     key::KeyId,
 };
 
-use crate::report::{Profile, State};
+use crate::{
+    report::{Profile, State},
+    source::Server,
+};
 
 /// One target as its link sees it.
 #[derive(Debug, Clone)]
@@ -89,6 +92,8 @@ pub struct EdgeStatus {
     pub trouble: Option<Trouble>,
     /// Its figures.
     pub load: Load,
+    /// What its media server says of itself.
+    pub server: Server,
     /// Why the targets file was not taken when it changed.
     pub targets_fault: Option<String>,
     /// A row a redirector, in the file's order.
@@ -180,6 +185,7 @@ impl EdgeStatus {
             paused: state.paused,
             trouble: state.trouble,
             load: state.load,
+            server: state.server,
             targets_fault: state.targets_fault,
             targets: targets.into_iter().map(|target| TargetRow::new(target, now)).collect(),
         }

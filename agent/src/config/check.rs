@@ -1,5 +1,7 @@
 //! The rules. Every refusal begins with the key it is about and says what would be right.
 
+mod source;
+
 use std::{net::SocketAddr, num::NonZeroU16, path::PathBuf, time::Duration};
 
 use tidegate_proto::{
@@ -10,10 +12,10 @@ use tidegate_proto::{
 };
 use tracing_subscriber::EnvFilter;
 
-use super::{CapacityConfig, Config, EndpointConfig, LogFormat, SourceConfig};
+use super::{CapacityConfig, Config, EndpointConfig, LogFormat};
 use crate::{
     report::{Profile, Redirect},
-    source::SourceKind,
+    source::Plan,
     variables::expand,
 };
 
@@ -32,7 +34,7 @@ pub struct Checked {
     /// The redirectors and their keys, not read yet.
     pub targets_file: PathBuf,
     /// Where figures come from.
-    pub source: SourceKind,
+    pub source: Plan,
     /// Where to listen for HTTP.
     pub control_listen: SocketAddr,
     /// What to log.
@@ -60,7 +62,7 @@ impl Config {
             profile,
             state_dir: checked_path("state_dir", self.state_dir)?,
             targets_file: checked_path("targets_file", self.targets_file)?,
-            source: checked_source(self.source)?,
+            source: source::checked(self.source)?,
             control_listen: self.control.listen.parse().map_err(|_| {
                 refused(
                     "control.listen",
@@ -187,18 +189,4 @@ fn checked_path(key: &str, path: PathBuf) -> Result<PathBuf, Refused> {
     }
     // Messages then name a place that does not depend on where the agent was started.
     std::path::absolute(&path).map_err(|why| Refused(format!("{key}: {}: {why}", path.display())))
-}
-
-fn checked_source(source: SourceConfig) -> Result<SourceKind, Refused> {
-    match source.kind.as_str() {
-        "host" => Ok(SourceKind::Host),
-        "file" if source.path.as_os_str().is_empty() => Err(Refused(
-            "source.path: must name the JSON file that source.kind = \"file\" reads".to_owned(),
-        )),
-        "file" => Ok(SourceKind::File(checked_path("source.path", source.path)?)),
-        other => Err(Refused(format!(
-            "source.kind: {other:?} is not a kind this build knows: {}",
-            SourceKind::NAMES.join(", ")
-        ))),
-    }
 }

@@ -1,7 +1,10 @@
 use tidegate_proto::settings::{SettingsError, add_flags, load, parse_file, scalar_paths};
 
 use super::*;
-use crate::{report::Redirect, source::SourceKind};
+use crate::{
+    report::Redirect,
+    source::{Ask, Kind, Plan},
+};
 
 fn environment(name: &str) -> Option<String> {
     (name == "PUBLIC").then(|| "203.0.113.7".to_owned())
@@ -84,7 +87,7 @@ fn the_documented_keys_are_taken() {
         Redirect::Fixed("203.0.113.7".parse().expect("an address"))
     );
     assert_eq!(checked.profile.interval, Duration::from_millis(2_500));
-    assert_eq!(checked.source, SourceKind::File("/run/load.json".into()));
+    assert_eq!(checked.source, Plan(vec![Kind::File("/run/load.json".into())]));
     assert!(checked.targets_file.is_absolute());
 }
 
@@ -93,7 +96,17 @@ fn the_default_is_valid_and_named_after_the_host() {
     let checked = checked("").expect("valid");
     assert_eq!(checked.profile.name.as_str(), "my-host.lan");
     assert_eq!(checked.profile.redirect, Redirect::Automatic);
-    assert_eq!(checked.source, SourceKind::Host);
+    assert_eq!(checked.source, Plan(vec![Kind::Host]));
+}
+
+#[test]
+fn sources_are_believed_in_the_order_they_are_named() {
+    let checked = checked(
+        "[source]\nkind = \"nginx-rtmp\"\nurl = \"http://127.0.0.1:8080/stat\"\n[[source.also]]",
+    )
+    .expect("valid");
+    let stat = Ask { url: "http://127.0.0.1:8080/stat".into(), login: None };
+    assert_eq!(checked.source, Plan(vec![Kind::NginxRtmp(stat), Kind::Host]));
 }
 
 #[test]
@@ -113,7 +126,19 @@ fn each_refusal_names_its_key() {
         ("[[endpoint]]\nscheme = \"http\"\nport = 1\nx = 1", "`x`"),
         (&long_label, "labels: \"zone\""),
         ("[capacity]\nviewers = 10000001", "capacity.viewers"),
-        ("[source]\nkind = \"srs\"", "host, file"),
+        ("[source]\nkind = \"red5\"", "host, nginx-rtmp"),
+        ("[source]\nkind = \"srs\"", "source.url"),
+        ("[source]\nkind = \"srs\"\nurl = \"https://x/\"", "without TLS"),
+        ("[source]\nkind = \"srs\"\nurl = \"http://me:secret@x/\"", "password_file"),
+        ("[source]\nkind = \"srs\"\nurl = \"http://x\"\nuser = \"me\"", "source.password_file"),
+        ("[source]\nkind = \"command\"", "source.command"),
+        ("[source]\nkind = \"prometheus\"\nurl = \"http://x\"", "source.metrics"),
+        (
+            "[source]\nkind = \"prometheus\"\nurl = \"http://x\"\nmetrics = { watchers = \"a\" }",
+            "\"watchers\"",
+        ),
+        ("[[source.also]]\nkind = \"red5\"", "source.also[0].kind"),
+        ("[[source.also]]\n[[source.also.also]]", "source.also[0].also"),
         ("[source]\nkind = \"file\"", "source.path"),
         ("state_dir = \"\"", "state_dir"),
         ("[control]\nlisten = \"1938\"", "control.listen"),

@@ -10,6 +10,7 @@ use std::{
 };
 
 use tidegate_proto::{
+    edge::Capacity,
     heartbeat::{Load, Trouble},
     stream::Streams,
 };
@@ -19,7 +20,7 @@ use tokio::{
 };
 
 use super::Shared;
-use crate::source::{Measurement, Source, measure_checked, trouble};
+use crate::source::{Measurement, Server, Source, measure_checked, trouble};
 
 /// Measurements are at least this share of an interval apart, however many targets there are: the
 /// rates that some sources make of two of them would be noise.
@@ -34,6 +35,7 @@ type Measured = Result<Measurement, Trouble>;
 struct Reading {
     load: Load,
     streams: Option<Arc<Streams>>,
+    server: Server,
     trouble: Option<Trouble>,
 }
 
@@ -44,12 +46,12 @@ pub(super) struct Thread {
 }
 
 /// Starts the thread; it ends when its requests do.
-pub(super) fn start_thread(mut source: Box<dyn Source>) -> io::Result<Thread> {
+pub(super) fn start_thread(mut source: Box<dyn Source>, capacity: Capacity) -> io::Result<Thread> {
     let (requests, asked) = std_mpsc::sync_channel(1);
     let (answer, answers) = mpsc::channel(1);
     thread::Builder::new().name("tidegate-source".to_owned()).spawn(move || {
         while asked.recv().is_ok() {
-            if answer.blocking_send(measure_checked(source.as_mut())).is_err() {
+            if answer.blocking_send(measure_checked(source.as_mut(), &capacity)).is_err() {
                 return;
             }
         }
@@ -87,16 +89,17 @@ pub(super) async fn run(shared: Arc<Shared>, mut thread: Thread, mut stopped: wa
 }
 
 fn publish(shared: &Shared, gauge: &Gauge, now: Instant) {
-    let Reading { load, streams, trouble } = gauge.reading(now);
+    let Reading { load, streams, server, trouble } = gauge.reading(now);
     shared.state.send_if_modified(|state| {
         let measured = gauge.last.is_some();
         log_change(state.trouble.as_ref(), trouble.as_ref());
         let changed = state.trouble != trouble
             || state.load != load
             || state.streams != streams
+            || state.server != server
             || state.measured != measured;
         (state.load, state.measured, state.trouble) = (load, measured, trouble);
-        state.streams = streams;
+        (state.streams, state.server) = (streams, server);
         changed
     });
 }
@@ -160,7 +163,7 @@ impl Reading {
             Streams::of_names(streams.iter().map(|(name, viewers)| (name.as_str(), *viewers)))
         };
         let streams = measurement.streams.map(|streams| Arc::new(hashed(streams)));
-        Self { load: measurement.load, streams, trouble: None }
+        Self { load: measurement.load, streams, server: measurement.server, trouble: None }
     }
 }
 

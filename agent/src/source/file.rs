@@ -97,6 +97,7 @@ fn parse(text: &str) -> Result<Measurement, (&'static str, String)> {
             memory_utilization: figures.memory_utilization,
         },
         streams: figures.streams,
+        ..Measurement::default()
     })
 }
 
@@ -107,13 +108,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use tidegate_proto::edge::Capacity;
+
     use crate::source::measure_checked;
 
     fn measured(text: &str) -> Result<Load, String> {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let path = dir.path().join("load.json");
         fs::write(&path, text).expect("written");
-        measure_checked(&mut FileSource::new(path)).map(|m| m.load).map_err(|t| t.code)
+        measure_checked(&mut FileSource::new(path), &Capacity::default())
+            .map(|m| m.load)
+            .map_err(|t| t.code)
     }
 
     #[test]

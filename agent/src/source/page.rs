@@ -1,0 +1,75 @@
+//! A media server's own pages: asked, read, metered, and doubted where they stand still.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use tidegate_proto::heartbeat::{Load, Trouble};
+
+use super::{
+    Measurement, Server, Source,
+    fetch::Fetch,
+    frozen::{Signs, Watch},
+    meter::{Counters, Meter},
+    trouble,
+};
+
+/// What a server's pages say at one moment. `None` is unknown.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Reading {
+    /// Figures as the server has them. Its own rates stand only until counters give better ones.
+    pub(super) load: Load,
+    pub(super) bytes_out: Option<Counters>,
+    pub(super) bytes_in: Option<Counters>,
+    /// Viewers by `application/stream`.
+    pub(super) streams: Option<BTreeMap<String, u32>>,
+    pub(super) server: Server,
+}
+
+/// One kind of media server: which pages to ask for, and how to read them.
+pub(super) trait Page: Send + 'static {
+    /// Asks and reads. A page that is not what it should be is trouble, never zero.
+    fn read(&mut self, fetch: &Fetch) -> Result<Reading, Trouble>;
+}
+
+/// A server that is asked at each measurement.
+pub(super) struct PageSource<P> {
+    page: P,
+    fetch: Fetch,
+    sent: Meter,
+    received: Meter,
+    watch: Watch,
+}
+
+impl<P: Page> PageSource<P> {
+    pub(super) fn new(page: P, fetch: Fetch) -> Self {
+        let (sent, received) = (Meter::default(), Meter::default());
+        Self { page, fetch, sent, received, watch: Watch::default() }
+    }
+
+    fn weigh(&mut self, reading: Reading, now: Instant) -> Result<Measurement, Trouble> {
+        let signs = Signs {
+            uptime: reading.server.uptime,
+            bytes_out: reading.bytes_out.as_ref(),
+            viewers: reading.load.viewers,
+            publishers: reading.load.publishers,
+        };
+        if let Some(what) = self.watch.frozen(&signs, now) {
+            let text = format!("the figures of {} are frozen: {what}", self.fetch.place());
+            return Err(trouble("source_frozen", text));
+        }
+        let sent = reading.bytes_out.and_then(|bytes| self.sent.rate_bps(&bytes, now));
+        let received = reading.bytes_in.and_then(|bytes| self.received.rate_bps(&bytes, now));
+        let load = Load {
+            bandwidth_out_bps: sent.or(reading.load.bandwidth_out_bps),
+            bandwidth_in_bps: received.or(reading.load.bandwidth_in_bps),
+            ..reading.load
+        };
+        Ok(Measurement { load, streams: reading.streams, server: reading.server })
+    }
+}
+
+impl<P: Page> Source for PageSource<P> {
+    fn measure(&mut self) -> Result<Measurement, Trouble> {
+        let reading = self.page.read(&self.fetch)?;
+        self.weigh(reading, Instant::now())
+    }
+}
