@@ -7,6 +7,7 @@ mod fetch;
 pub mod file;
 mod frozen;
 pub mod host;
+mod json;
 mod mediamtx;
 mod meter;
 mod nginx_rtmp;

@@ -51,6 +51,12 @@ impl Fetch {
     /// The page at the base URL itself, or at `path` below it; `path` begins with a slash.
     pub(super) fn text(&self, path: &str) -> Result<String, Trouble> {
         let url = format!("{}{path}", self.base);
+        self.text_if_there(path)?.ok_or_else(|| refused(&url, 404))
+    }
+
+    /// The same where an older server may not have the page; `None`: it answers 404.
+    pub(super) fn text_if_there(&self, path: &str) -> Result<Option<String>, Trouble> {
+        let url = format!("{}{path}", self.base);
         let mut request = self.agent.get(&url);
         if let Some(login) = &self.login {
             request = request.header("Authorization", basic(login)?.as_str());
@@ -58,10 +64,11 @@ impl Fetch {
         let mut answer = request.call().map_err(|error| unreachable(&url, &error))?;
         match answer.status().as_u16() {
             200 => {}
+            404 => return Ok(None),
             status => return Err(refused(&url, status)),
         }
         let body = answer.body_mut().with_config().limit(PAGE_LEN_MAX);
-        body.read_to_string().map_err(|error| unreadable(&url, &error))
+        body.read_to_string().map(Some).map_err(|error| unreadable(&url, &error))
     }
 }
 

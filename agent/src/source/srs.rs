@@ -1,18 +1,137 @@
-//! To be written.
+//! SRS: its HTTP API, version 1, as of SRS 3 and later.
+//! <https://ossrs.io/lts/en-us/docs/v6/doc/http-api>
 
+mod reading;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
 use tidegate_proto::heartbeat::Trouble;
 
+use self::reading::{publishing, reading};
 use super::{
     fetch::{Fetch, misread},
+    json::{self, Part},
     page::{Page, Reading},
 };
 
-/// To be written.
-pub(super) struct Srs;
+const SUMMARIES: &str = "/api/v1/summaries";
+const STREAMS: &str = "/api/v1/streams";
+const CLIENTS: &str = "/api/v1/clients";
+const VHOSTS: &str = "/api/v1/vhosts";
+
+/// So many things are asked for at once.
+const PAGE_LEN: usize = 1_000;
+/// SRS never makes a page shorter than this unless it is the last.
+const PAGE_LEN_MIN: usize = 10;
+/// More pages than this are no end.
+const PAGES_MAX: usize = 100;
+
+/// What one `publish` of one stream is told by: the stream's id and its publisher's.
+type Publish = (String, String);
+
+/// Asks SRS.
+#[derive(Debug, Default)]
+pub(super) struct Srs {
+    /// Whether a client of this server publishes, or the server pulls the stream itself.
+    local: BTreeMap<Publish, bool>,
+}
+
+/// One thing of a list, with the URL it came from.
+#[derive(Debug)]
+struct Found {
+    place: String,
+    value: Value,
+}
+
+impl Found {
+    fn part(&self) -> Part<'_> {
+        Part::new(&self.place, &self.value)
+    }
+}
 
 impl Page for Srs {
     fn read(&mut self, fetch: &Fetch) -> Result<Reading, Trouble> {
-        fetch.text("")?;
-        Err(misread(fetch.place(), "not written yet"))
+        let summaries = page(fetch, SUMMARIES)?;
+        let streams = all(fetch, STREAMS, "streams")?;
+        self.learn_publishers(fetch, &streams)?;
+        let vhosts = page(fetch, VHOSTS)?;
+        reading(&summaries, &streams, &vhosts, &self.local)
     }
+}
+
+impl Srs {
+    /// Asks for the clients only where a publisher is new: thousands of them are much to ask for at
+    /// every heartbeat, and only publishers are looked for.
+    fn learn_publishers(&mut self, fetch: &Fetch, streams: &[Found]) -> Result<(), Trouble> {
+        let mut now = BTreeSet::new();
+        for stream in streams {
+            now.extend(publishing(stream.part())?);
+        }
+        self.local.retain(|publish, _| now.contains(publish));
+        if now.iter().all(|publish| self.local.contains_key(publish)) {
+            return Ok(());
+        }
+        let published = published_streams(&all(fetch, CLIENTS, "clients")?)?;
+        self.local = now
+            .into_iter()
+            .map(|publish| {
+                let local = published.contains(&publish.0);
+                (publish, local)
+            })
+            .collect();
+        Ok(())
+    }
+}
+
+/// The ids of the streams that some client publishes.
+fn published_streams(clients: &[Found]) -> Result<BTreeSet<String>, Trouble> {
+    let mut streams = BTreeSet::new();
+    for client in clients.iter().map(Found::part) {
+        if client.flag("publish")? {
+            streams.insert(client.id("stream")?);
+        }
+    }
+    Ok(streams)
+}
+
+/// One page whose `code` says that all is well.
+fn page(fetch: &Fetch, path: &str) -> Result<Found, Trouble> {
+    let place = format!("{}{path}", fetch.place());
+    let value = json::parse(&place, &fetch.text(path)?)?;
+    accepted(Part::new(&place, &value), &place)?;
+    Ok(Found { place, value })
+}
+
+/// SRS answers 200 even where it refuses, and says so in a `code`.
+fn accepted(page: Part<'_>, place: &str) -> Result<(), Trouble> {
+    match page.whole("code")? {
+        Some(0) => Ok(()),
+        Some(code) => Err(misread(place, format!("SRS answered with its error code {code}"))),
+        None => Err(misread(place, "it has no code; is this the HTTP API of SRS?")),
+    }
+}
+
+/// All of a list, page after page. SRS gives ten where nobody asks for more.
+fn all(fetch: &Fetch, path: &str, key: &str) -> Result<Vec<Found>, Trouble> {
+    let place = format!("{}{path}", fetch.place());
+    let (mut found, mut ids, mut start) = (Vec::new(), BTreeSet::new(), 0);
+    for _ in 0..PAGES_MAX {
+        let page = page(fetch, &format!("{path}?start={start}&count={PAGE_LEN}"))?;
+        let known = ids.len();
+        let mut len = 0;
+        for item in page.part().list(key)? {
+            len += 1;
+            // What begins or ends between two pages moves the others, so one can come twice.
+            if ids.insert(item.id("id")?) {
+                found.push(Found { place: place.clone(), value: item.value().clone() });
+            }
+        }
+        // An old SRS knows no pages and gives everything each time.
+        if len < PAGE_LEN_MIN || ids.len() == known {
+            return Ok(found);
+        }
+        start += len;
+    }
+    Err(misread(&place, format!("its list has no end after {PAGES_MAX} pages")))
 }
