@@ -29,6 +29,7 @@ use tidegate_proto::{
 pub use self::{
     fetch::Login,
     plan::{Ask, Kind, Plan, Series},
+    prometheus::Selector,
 };
 
 /// A measured bandwidth above the configured one by this factor is no measurement.

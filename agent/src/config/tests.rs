@@ -137,6 +137,10 @@ fn each_refusal_names_its_key() {
             "[source]\nkind = \"prometheus\"\nurl = \"http://x\"\nmetrics = { watchers = \"a\" }",
             "\"watchers\"",
         ),
+        (
+            "[source]\nkind = \"prometheus\"\nurl = \"http://x\"\nmetrics = { viewers = \"sum(a)\" }",
+            "source.metrics.viewers",
+        ),
         ("[[source.also]]\nkind = \"red5\"", "source.also[0].kind"),
         ("[[source.also]]\n[[source.also.also]]", "source.also[0].also"),
         ("[source]\nkind = \"file\"", "source.path"),

@@ -12,7 +12,7 @@ use super::{
     mediamtx::MediaMtx,
     nginx_rtmp::NginxRtmp,
     page::{Page, PageSource},
-    prometheus::Prometheus,
+    prometheus::{Prometheus, Selector},
     srs::Srs,
     stub_status::StubStatus,
     wowza::Wowza,
@@ -59,7 +59,7 @@ pub struct Ask {
 pub struct Series {
     /// Figure (one of [`Series::FIGURES`]) to metric, such as `viewers` to
     /// `nginx_connections_active{state="writing"}`.
-    pub metrics: BTreeMap<String, String>,
+    pub metrics: BTreeMap<String, Selector>,
     /// The label that names the stream in the metric for `streams`.
     pub stream_label: String,
 }

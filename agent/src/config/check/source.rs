@@ -1,6 +1,6 @@
 //! The rules for sources.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{Refused, checked_path, refused};
 use crate::{
@@ -109,10 +109,18 @@ fn checked_series(key: &str, source: &SourceConfig) -> Result<Series, Refused> {
             "{key}.metrics: must say which figure is which metric; figures: {known}"
         )));
     }
-    if let Some(unknown) =
-        source.metrics.keys().find(|figure| !Series::FIGURES.contains(&figure.as_str()))
-    {
-        return Err(refused(&format!("{key}.metrics"), unknown, &format!("a figure: {known}")));
+    let mut metrics = BTreeMap::new();
+    for (figure, metric) in &source.metrics {
+        if !Series::FIGURES.contains(&figure.as_str()) {
+            return Err(refused(&format!("{key}.metrics"), figure, &format!("a figure: {known}")));
+        }
+        let selector = metric.parse().map_err(|why| {
+            Refused(format!(
+                "{key}.metrics.{figure}: {metric:?} is not a metric such as viewers or \
+                 viewers{{state=\"on\"}}: {why}"
+            ))
+        })?;
+        metrics.insert(figure.clone(), selector);
     }
-    Ok(Series { metrics: source.metrics.clone(), stream_label: source.stream_label.clone() })
+    Ok(Series { metrics, stream_label: source.stream_label.clone() })
 }
