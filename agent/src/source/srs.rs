@@ -135,3 +135,6 @@ fn all(fetch: &Fetch, path: &str, key: &str) -> Result<Vec<Found>, Trouble> {
     }
     Err(misread(&place, format!("its list has no end after {PAGES_MAX} pages")))
 }
+
+#[cfg(test)]
+mod tests;

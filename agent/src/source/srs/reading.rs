@@ -52,6 +52,7 @@ fn audience(stream: Part<'_>, local: &BTreeMap<Publish, bool>) -> Result<Audienc
     let publish = publishing(stream)?;
     let published = publish.as_ref().is_some_and(|publish| local.get(publish) == Some(&true));
     let clients = stream.whole("clients")?.unwrap_or(0);
+    stream.bounded("clients", clients)?;
     // A publisher may have gone from the count and not yet from the stream.
     let viewers = clients.saturating_sub(u64::from(published));
     Ok(Audience { viewers, published, live: publish.is_some() })
