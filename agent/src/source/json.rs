@@ -85,11 +85,6 @@ impl<'a> Part<'a> {
         self.value
     }
 
-    /// A sum of viewers or publishers, checked against the most that any edge can have.
-    pub(super) fn bounded(self, figure: &str, sum: u64) -> Result<u32, Trouble> {
-        bounded(self.place, figure, sum)
-    }
-
     fn strange(self, key: &str, value: &Value) -> Trouble {
         absurd(self.place, key, value.to_string().chars().take(SHOWN_CHARS_MAX).collect::<String>())
     }
@@ -123,7 +118,7 @@ mod tests {
     fn a_figure_of_the_wrong_kind_is_told_by_its_name() {
         let absurd = Some("source_absurd".to_owned());
         for strange in [json!([]), json!({"y": 1})] {
-            assert_eq!(codes(&json!({ "x": strange })), [const { () }; 5].map(|()| absurd.clone()));
+            assert_eq!(codes(&json!({ "x": strange })), std::array::from_fn(|_| absurd.clone()));
         }
         let page = json!({"send_bytes": -5, "alive": "12", "name": "x".repeat(9_000)});
         let part = Part::new("http://s/p", &page);

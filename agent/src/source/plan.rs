@@ -102,7 +102,7 @@ impl Kind {
             Self::Command(words) => Box::new(CommandSource::new(words.clone(), patience)),
             Self::NginxRtmp(ask) => ask.pages(NginxRtmp, patience),
             Self::NginxStubStatus(ask) => ask.pages(StubStatus, patience),
-            Self::Srs(ask) => ask.pages(Srs::default(), patience),
+            Self::Srs(ask) => ask.pages(Srs, patience),
             Self::MediaMtx(ask) => ask.pages(MediaMtx, patience),
             Self::Wowza(ask) => ask.pages(Wowza, patience),
             Self::Prometheus(ask, series) => ask.pages(Prometheus::new(series.clone()), patience),

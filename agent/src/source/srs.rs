@@ -3,12 +3,12 @@
 
 mod reading;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::Value;
 use tidegate_proto::heartbeat::Trouble;
 
-use self::reading::{publishing, reading};
+use self::reading::reading;
 use super::{
     fetch::{Fetch, misread},
     json::{self, Part},
@@ -16,9 +16,9 @@ use super::{
 };
 
 const SUMMARIES: &str = "/api/v1/summaries";
-const STREAMS: &str = "/api/v1/streams";
-const CLIENTS: &str = "/api/v1/clients";
-const VHOSTS: &str = "/api/v1/vhosts";
+// Without the slash at the end SRS answers with a redirect.
+const STREAMS: &str = "/api/v1/streams/";
+const CLIENTS: &str = "/api/v1/clients/";
 
 /// So many things are asked for at once.
 const PAGE_LEN: usize = 1_000;
@@ -27,15 +27,8 @@ const PAGE_LEN_MIN: usize = 10;
 /// More pages than this are no end.
 const PAGES_MAX: usize = 100;
 
-/// What one `publish` of one stream is told by: the stream's id and its publisher's.
-type Publish = (String, String);
-
 /// Asks SRS.
-#[derive(Debug, Default)]
-pub(super) struct Srs {
-    /// Whether a client of this server publishes, or the server pulls the stream itself.
-    local: BTreeMap<Publish, bool>,
-}
+pub(super) struct Srs;
 
 /// One thing of a list, with the URL it came from.
 #[derive(Debug)]
@@ -54,45 +47,11 @@ impl Page for Srs {
     fn read(&mut self, fetch: &Fetch) -> Result<Reading, Trouble> {
         let summaries = page(fetch, SUMMARIES)?;
         let streams = all(fetch, STREAMS, "streams")?;
-        self.learn_publishers(fetch, &streams)?;
-        let vhosts = page(fetch, VHOSTS)?;
-        reading(&summaries, &streams, &vhosts, &self.local)
+        // A stream has a count of its clients as well, but it has been wrong in several versions:
+        // https://github.com/ossrs/srs/issues/1362 and /3530.
+        let clients = all(fetch, CLIENTS, "clients")?;
+        reading(&summaries, &streams, &clients)
     }
-}
-
-impl Srs {
-    /// Asks for the clients only where a publisher is new: thousands of them are much to ask for at
-    /// every heartbeat, and only publishers are looked for.
-    fn learn_publishers(&mut self, fetch: &Fetch, streams: &[Found]) -> Result<(), Trouble> {
-        let mut now = BTreeSet::new();
-        for stream in streams {
-            now.extend(publishing(stream.part())?);
-        }
-        self.local.retain(|publish, _| now.contains(publish));
-        if now.iter().all(|publish| self.local.contains_key(publish)) {
-            return Ok(());
-        }
-        let published = published_streams(&all(fetch, CLIENTS, "clients")?)?;
-        self.local = now
-            .into_iter()
-            .map(|publish| {
-                let local = published.contains(&publish.0);
-                (publish, local)
-            })
-            .collect();
-        Ok(())
-    }
-}
-
-/// The ids of the streams that some client publishes.
-fn published_streams(clients: &[Found]) -> Result<BTreeSet<String>, Trouble> {
-    let mut streams = BTreeSet::new();
-    for client in clients.iter().map(Found::part) {
-        if client.flag("publish")? {
-            streams.insert(client.id("stream")?);
-        }
-    }
-    Ok(streams)
 }
 
 /// One page whose `code` says that all is well.

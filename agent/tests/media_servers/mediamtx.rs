@@ -193,7 +193,6 @@ fn write_secret(path: &std::path::Path, text: &str) {
 fn uptime_is_the_time_since_the_start() {
     let started = std::time::SystemTime::now() - Duration::from_secs(120);
     let since_1970 = started.duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
-    // Seconds since midnight of the first day alone name a time only with a day; a day suffices.
     let (days, seconds) = (since_1970 / 86_400, since_1970 % 86_400);
     let date = date_of(days);
     let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
@@ -211,7 +210,8 @@ fn uptime_is_the_time_since_the_start() {
 
 /// The date so many days after 1970 began, by going through the years and months.
 fn date_of(mut days: u64) -> String {
-    let leap = |year: u64| (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    // No century between 1970 and 2100 is without its leap day.
+    let leap = |year: u64| year.is_multiple_of(4);
     let mut year = 1970;
     while days >= 365 + u64::from(leap(year)) {
         days -= 365 + u64::from(leap(year));

@@ -4,92 +4,71 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tidegate_proto::heartbeat::{Load, Trouble};
 
-use super::{Found, Publish};
+use super::Found;
 use crate::source::{Server, json::Part, meter::Counters, page::Reading};
 
 /// Puts the answers together.
 pub(super) fn reading(
     summaries: &Found,
     streams: &[Found],
-    vhosts: &Found,
-    local: &BTreeMap<Publish, bool>,
+    clients: &[Found],
 ) -> Result<Reading, Trouble> {
     let mut reading = summary(summaries.part())?;
-    let mut named = BTreeMap::new();
-    let (mut viewers, mut steady, mut publishers) = (0u64, 0u64, 0u64);
+    let mut known = BTreeMap::new();
     for stream in streams.iter().map(Found::part) {
-        let seen = audience(stream, local)?;
-        viewers = viewers.saturating_add(seen.viewers);
-        publishers += u64::from(seen.published);
-        if seen.live {
-            steady = steady.saturating_add(seen.viewers);
+        known.insert(stream.id("id")?, Stream::read(stream)?);
+    }
+    let (mut viewers, mut steady, mut publishers) = (0, 0, 0);
+    for client in clients.iter().map(Found::part) {
+        if client.flag("publish")? {
+            publishers += 1;
+            continue;
         }
-        if seen.live || seen.viewers > 0 {
-            let of_name: &mut u64 = named.entry(name(stream)?).or_default();
-            *of_name = of_name.saturating_add(seen.viewers);
+        viewers += 1;
+        let stream = known.get_mut(&client.id("stream")?);
+        steady += u32::from(is_steady(client)? && stream.as_ref().is_some_and(|s| s.live));
+        // A stream that began between the two lists has its name the next time.
+        if let Some(stream) = stream {
+            stream.viewers += 1;
         }
     }
-    let page = summaries.part();
-    reading.load.viewers = Some(page.bounded("the number of viewers", viewers)?);
-    reading.load.publishers = Some(page.bounded("the number of publishers", publishers)?);
-    // An HLS player fetches a piece every few seconds, and SRS does not tell it from the others here.
-    let steady = if cuts_hls(vhosts.part())? { 0 } else { steady };
-    reading.steady_viewers = Some(page.bounded("the number of viewers", steady)?);
-    reading.streams = Some(bounded_streams(page, named)?);
+    reading.load.viewers = Some(viewers);
+    reading.load.publishers = Some(publishers);
+    reading.steady_viewers = Some(steady);
+    reading.streams = Some(named(known.into_values()));
     Ok(reading)
 }
 
-/// Who publishes and watches one stream.
-struct Audience {
-    viewers: u64,
-    /// By a client of this server.
-    published: bool,
+/// One stream.
+struct Stream {
+    name: String,
     /// Published by a client, or pulled from an origin.
     live: bool,
+    viewers: u32,
 }
 
-fn audience(stream: Part<'_>, local: &BTreeMap<Publish, bool>) -> Result<Audience, Trouble> {
-    let publish = publishing(stream)?;
-    let published = publish.as_ref().is_some_and(|publish| local.get(publish) == Some(&true));
-    let clients = stream.whole("clients")?.unwrap_or(0);
-    stream.bounded("clients", clients)?;
-    // A publisher may have gone from the count and not yet from the stream.
-    let viewers = clients.saturating_sub(u64::from(published));
-    Ok(Audience { viewers, published, live: publish.is_some() })
-}
-
-/// The publish that a stream lives from, if it lives.
-pub(super) fn publishing(stream: Part<'_>) -> Result<Option<Publish>, Trouble> {
-    let Some(publish) = stream.get("publish") else { return Ok(None) };
-    if !publish.flag("active")? {
-        return Ok(None);
+impl Stream {
+    fn read(stream: Part<'_>) -> Result<Self, Trouble> {
+        let live = stream.get("publish").map(|publish| publish.flag("active")).transpose()?;
+        let name = format!("{}/{}", stream.text("app")?, stream.text("name")?);
+        Ok(Self { name, live: live == Some(true), viewers: 0 })
     }
-    let publisher = if publish.get("cid").is_some() { publish.id("cid")? } else { String::new() };
-    Ok(Some((stream.id("id")?, publisher)))
 }
 
-fn name(stream: Part<'_>) -> Result<String, Trouble> {
-    Ok(format!("{}/{}", stream.text("app")?, stream.text("name")?))
+/// Whether bytes must flow to a player all the time. One of HLS fetches a piece every few seconds,
+/// and versions before 5 call every player `Play`.
+fn is_steady(client: Part<'_>) -> Result<bool, Trouble> {
+    let kind = client.text("type")?;
+    Ok(kind.ends_with("-play") && kind != "hls-play")
 }
 
 /// The same name in two virtual hosts is one stream to those who ask for `application/stream`.
-fn bounded_streams(
-    page: Part<'_>,
-    named: BTreeMap<String, u64>,
-) -> Result<BTreeMap<String, u32>, Trouble> {
-    let bounded = |(name, viewers)| Ok((name, page.bounded("the viewers of a stream", viewers)?));
-    named.into_iter().map(bounded).collect()
-}
-
-fn cuts_hls(page: Part<'_>) -> Result<bool, Trouble> {
-    for vhost in page.list("vhosts")? {
-        if let Some(hls) = vhost.get("hls")
-            && hls.flag("enabled")?
-        {
-            return Ok(true);
-        }
+fn named(streams: impl Iterator<Item = Stream>) -> BTreeMap<String, u32> {
+    let mut named = BTreeMap::new();
+    for stream in streams.filter(|stream| stream.live || stream.viewers > 0) {
+        *named.entry(stream.name).or_default() += stream.viewers;
     }
-    Ok(false)
+    named
 }
 
 /// What SRS says of itself and of its machine.
