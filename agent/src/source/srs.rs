@@ -20,12 +20,13 @@ const SUMMARIES: &str = "/api/v1/summaries";
 const STREAMS: &str = "/api/v1/streams/";
 const CLIENTS: &str = "/api/v1/clients/";
 
-/// So many things are asked for at once.
-const PAGE_LEN: usize = 1_000;
+/// So many things are asked for at once. A player chooses the URLs it is listed with, so that a page
+/// of many could be made too long to be read.
+const PAGE_LEN: usize = 200;
 /// SRS never makes a page shorter than this unless it is the last.
 const PAGE_LEN_MIN: usize = 10;
 /// More pages than this are no end.
-const PAGES_MAX: usize = 100;
+const PAGES_MAX: usize = 500;
 
 /// Asks SRS.
 pub(super) struct Srs;

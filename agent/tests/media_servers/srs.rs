@@ -176,11 +176,31 @@ fn still(kind: &'static str) -> Vec<Result<(), String>> {
 }
 
 #[test]
-fn bytes_that_stand_still_are_frozen_unless_players_fetch_hls() {
+fn bytes_that_stand_still_are_frozen_where_bytes_must_flow() {
     let frozen = Err("source_frozen".to_owned());
     assert_eq!(still("rtmp-play"), [Ok(()), Ok(()), frozen.clone(), frozen]);
-    for fetches in ["hls-play", "Play"] {
-        assert_eq!(still(fetches), [const { Ok(()) }; 4], "{fetches}");
+    for uncounted in ["hls-play", "rtc-play", "srt-play", "Play"] {
+        assert_eq!(still(uncounted), [const { Ok(()) }; 4], "{uncounted}");
+    }
+}
+
+#[test]
+fn a_player_of_what_the_origin_has_not_makes_no_figure_frozen() {
+    let uptime = AtomicU64::new(3_540);
+    let server = Server::new(move |asked| {
+        let (status, text) = one_page(asked, "srs/streams.json", "srs/clients.json");
+        if asked.path.starts_with("/api/v1/clients/") {
+            // All of them wait for the stream that has neither sound nor pictures.
+            let text = text.replace("vid-0000001", "vid-0000003");
+            return (status, text.replace("vid-0000002", "vid-0000003"));
+        }
+        let uptime = uptime.fetch_add(2, Ordering::SeqCst);
+        (status, text.replace(r#""srs_uptime":3540"#, &format!(r#""srs_uptime":{uptime}"#)))
+    });
+    let mut source = source(&server);
+    for _ in 0..6 {
+        let viewers = source.measure().expect("nothing has to flow").load.viewers;
+        assert_eq!(viewers, Some(5));
     }
 }
 

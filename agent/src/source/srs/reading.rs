@@ -26,7 +26,7 @@ pub(super) fn reading(
         }
         viewers += 1;
         let stream = known.get_mut(&client.id("stream")?);
-        steady += u32::from(is_steady(client)? && stream.as_ref().is_some_and(|s| s.live));
+        steady += u32::from(is_steady(client)? && stream.as_ref().is_some_and(|s| s.flows));
         // A stream that began between the two lists has its name the next time.
         if let Some(stream) = stream {
             stream.viewers += 1;
@@ -44,6 +44,8 @@ struct Stream {
     name: String,
     /// Published by a client, or pulled from an origin.
     live: bool,
+    /// Sound or pictures have come: an edge pulls whatever name a player asks for.
+    flows: bool,
     viewers: u32,
 }
 
@@ -51,15 +53,17 @@ impl Stream {
     fn read(stream: Part<'_>) -> Result<Self, Trouble> {
         let live = stream.get("publish").map(|publish| publish.flag("active")).transpose()?;
         let name = format!("{}/{}", stream.text("app")?, stream.text("name")?);
-        Ok(Self { name, live: live == Some(true), viewers: 0 })
+        let live = live == Some(true);
+        let flows = live && (stream.get("video").is_some() || stream.get("audio").is_some());
+        Ok(Self { name, live, flows, viewers: 0 })
     }
 }
 
-/// Whether bytes must flow to a player all the time. One of HLS fetches a piece every few seconds,
-/// and versions before 5 call every player `Play`.
+/// Whether bytes that SRS counts must flow to a player all the time. One of HLS fetches a piece every
+/// few seconds, those of WebRTC and SRT are not counted by every version, and versions before 5 call
+/// every player `Play`.
 fn is_steady(client: Part<'_>) -> Result<bool, Trouble> {
-    let kind = client.text("type")?;
-    Ok(kind.ends_with("-play") && kind != "hls-play")
+    Ok(matches!(client.text("type")?, "rtmp-play" | "flv-play"))
 }
 
 /// The same name in two virtual hosts is one stream to those who ask for `application/stream`.
