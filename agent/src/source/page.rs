@@ -34,18 +34,31 @@ pub(super) trait Page: Send + 'static {
 pub(super) struct PageSource<P> {
     page: P,
     fetch: Fetch,
+    scales: Scales,
+}
+
+impl<P: Page> PageSource<P> {
+    pub(super) fn new(page: P, fetch: Fetch) -> Self {
+        Self { page, fetch, scales: Scales::default() }
+    }
+}
+
+/// Makes a measurement of each reading by what the readings before it said.
+#[derive(Default)]
+pub(super) struct Scales {
     sent: Meter,
     received: Meter,
     watch: Watch,
 }
 
-impl<P: Page> PageSource<P> {
-    pub(super) fn new(page: P, fetch: Fetch) -> Self {
-        let (sent, received) = (Meter::default(), Meter::default());
-        Self { page, fetch, sent, received, watch: Watch::default() }
-    }
-
-    fn weigh(&mut self, reading: Reading, now: Instant) -> Result<Measurement, Trouble> {
+impl Scales {
+    /// Meters the counters of a reading of `place`, and doubts it where it stands still.
+    pub(super) fn weigh(
+        &mut self,
+        place: &str,
+        reading: Reading,
+        now: Instant,
+    ) -> Result<Measurement, Trouble> {
         let signs = Signs {
             uptime: reading.server.uptime,
             bytes_out: reading.bytes_out.as_ref(),
@@ -53,7 +66,7 @@ impl<P: Page> PageSource<P> {
             publishers: reading.load.publishers,
         };
         if let Some(what) = self.watch.frozen(&signs, now) {
-            let text = format!("the figures of {} are frozen: {what}", self.fetch.place());
+            let text = format!("the figures of {place} are frozen: {what}");
             return Err(trouble("source_frozen", text));
         }
         let sent = reading.bytes_out.and_then(|bytes| self.sent.rate_bps(&bytes, now));
@@ -70,6 +83,6 @@ impl<P: Page> PageSource<P> {
 impl<P: Page> Source for PageSource<P> {
     fn measure(&mut self) -> Result<Measurement, Trouble> {
         let reading = self.page.read(&self.fetch)?;
-        self.weigh(reading, Instant::now())
+        self.scales.weigh(self.fetch.place(), reading, Instant::now())
     }
 }

@@ -131,7 +131,10 @@ impl Counts<'_> {
     fn reading(self) -> Result<Reading, Trouble> {
         let Some(connections) = self.connections.filter(|_| self.has_root && self.path.is_empty())
         else {
-            return Err(misread(self.place, "it breaks off, or has no ConnectionsCurrent (asked with ?flat?)"));
+            return Err(misread(
+                self.place,
+                "it breaks off, or has no ConnectionsCurrent (asked with ?flat?)",
+            ));
         };
         let sum = self.streams.values().fold(0_u32, |sum, more| sum.saturating_add(*more));
         let viewers = if self.has_streams { sum } else { connections };
