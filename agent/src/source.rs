@@ -4,6 +4,7 @@
 mod combined;
 mod command;
 mod fetch;
+mod figures;
 pub mod file;
 mod frozen;
 pub mod host;
@@ -14,6 +15,7 @@ mod nginx_rtmp;
 mod page;
 mod plan;
 mod prometheus;
+mod readers;
 mod srs;
 mod stub_status;
 mod wowza;
@@ -31,6 +33,8 @@ pub use self::{
     plan::{Ask, Kind, Plan, Series},
     prometheus::Selector,
 };
+#[doc(hidden)]
+pub use readers::read_as_every_kind;
 
 /// A measured bandwidth above the configured one by this factor is no measurement.
 const BANDWIDTH_OVER_CAPACITY_MAX: f64 = 1.5;

@@ -10,6 +10,7 @@ mod http;
 mod location;
 mod rtmp;
 mod rtmpt;
+mod source_pages;
 
 use tidegate_proto::{
     datagram::{self, BLOCK_LEN, Datagram, HEADER_LEN, Kind, TAG_LEN},
@@ -20,6 +21,7 @@ use tidegate_proto::{
 
 pub use self::{
     amf0::amf0, config::config, http::http, location::location, rtmp::rtmp, rtmpt::rtmpt,
+    source_pages::source_pages,
 };
 
 /// What a parser made of an input. Both are fine; a corpus needs some of each.
@@ -44,6 +46,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("payload", payload),
     ("rtmp", rtmp),
     ("rtmpt", rtmpt),
+    ("source_pages", source_pages),
 ];
 
 /// The edge that acks in the corpus are for; `a0` to `af`, as in the vector of docs/wire.md.

@@ -41,33 +41,47 @@ pub(super) trait Page: Send + 'static {
 pub(super) struct PageSource<P> {
     page: P,
     fetch: Fetch,
-    sent: Meter,
-    received: Meter,
-    watch: Watch,
-    opened: Instant,
-    counted_at: Duration,
+    scales: Scales,
 }
 
 impl<P: Page> PageSource<P> {
     pub(super) fn new(page: P, fetch: Fetch) -> Self {
-        let (sent, received) = (Meter::default(), Meter::default());
-        let (opened, counted_at) = (Instant::now(), Duration::ZERO);
-        Self { page, fetch, sent, received, watch: Watch::default(), opened, counted_at }
+        Self { page, fetch, scales: Scales::default() }
     }
+}
 
+/// Makes a measurement of each reading by what the readings before it said.
+#[derive(Default)]
+pub(super) struct Scales {
+    sent: Meter,
+    received: Meter,
+    watch: Watch,
+    /// When the last bytes were counted, by the server's clock and by ours.
+    counted: Option<(Duration, Instant)>,
+}
+
+impl Scales {
     /// When the bytes of a reading were counted. A server that counts every few seconds shows the
     /// same bytes twice in between, which by our clock would look like a pause.
     fn counted(&mut self, at: Option<Duration>, now: Instant) -> Instant {
         let Some(at) = at else { return now };
-        if at < self.counted_at {
+        if self.counted.is_some_and(|(last, _)| at < last) {
             // The server's clock was set back, so older readings say nothing about this one.
-            (self.sent, self.received) = (Meter::default(), Meter::default());
+            (self.sent, self.received, self.counted) = Default::default();
         }
-        self.counted_at = at;
-        self.opened.checked_add(at).unwrap_or(now)
+        let (last, then) = self.counted.unwrap_or((at, now));
+        let then = then.checked_add(at - last).unwrap_or(now);
+        self.counted = Some((at, then));
+        then
     }
 
-    fn weigh(&mut self, reading: Reading, now: Instant) -> Result<Measurement, Trouble> {
+    /// Meters the counters of a reading of `place`, and doubts it where it stands still.
+    pub(super) fn weigh(
+        &mut self,
+        place: &str,
+        reading: Reading,
+        now: Instant,
+    ) -> Result<Measurement, Trouble> {
         let signs = Signs {
             uptime: reading.server.uptime,
             bytes_out: reading.bytes_out.as_ref(),
@@ -76,7 +90,7 @@ impl<P: Page> PageSource<P> {
             publishers: reading.load.publishers.filter(|_| reading.steady_viewers.is_none()),
         };
         if let Some(what) = self.watch.frozen(&signs, now) {
-            let text = format!("the figures of {} are frozen: {what}", self.fetch.place());
+            let text = format!("the figures of {place} are frozen: {what}");
             return Err(trouble("source_frozen", text));
         }
         let counted = self.counted(reading.counted_at, now);
@@ -94,6 +108,6 @@ impl<P: Page> PageSource<P> {
 impl<P: Page> Source for PageSource<P> {
     fn measure(&mut self) -> Result<Measurement, Trouble> {
         let reading = self.page.read(&self.fetch)?;
-        self.weigh(reading, Instant::now())
+        self.scales.weigh(self.fetch.place(), reading, Instant::now())
     }
 }

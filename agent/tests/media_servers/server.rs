@@ -96,8 +96,10 @@ fn serve(
     let request = Asked { path, authorization };
     let (status, body) = answer(&request);
     asked.lock().expect("no test panics in it").push(request);
+    // Without a realm, as SRS asks.
+    let asks = if status == 401 { "WWW-Authenticate: Basic\r\n" } else { "" };
     let head = format!(
-        "HTTP/1.1 {status} -\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 {status} -\r\n{asks}Content-Length: {}\r\nConnection: close\r\n\r\n",
         body.len()
     );
     (&stream).write_all(head.as_bytes())?;
