@@ -34,6 +34,8 @@ pub struct Config {
     pub endpoint: Vec<EndpointConfig>,
     /// What the edge can carry.
     pub capacity: CapacityConfig,
+    /// When the edge takes no more viewers of its own accord.
+    pub limit: LimitConfig,
     /// Where figures come from.
     pub source: SourceConfig,
     /// The agent's own HTTP listener.
@@ -60,6 +62,16 @@ pub struct CapacityConfig {
     pub viewers: u32,
     /// Outgoing bits per second.
     pub bandwidth_bps: u64,
+}
+
+/// `[limit]`; 0 viewers: no limit.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitConfig {
+    /// So many viewers, and the edge takes no new ones.
+    pub viewers: u32,
+    /// So few, and it takes them again; 0: nine tenths of `viewers`.
+    pub resume_viewers: u32,
 }
 
 /// `[source]`. Keys that a kind does not read are left alone, so that a flag can change the kind.
@@ -128,6 +140,7 @@ impl Default for Config {
             labels: Labels::new(),
             endpoint: Vec::new(),
             capacity: CapacityConfig::default(),
+            limit: LimitConfig::default(),
             source: SourceConfig::default(),
             control: ControlConfig::default(),
             telemetry: TelemetryConfig::default(),
@@ -180,6 +193,11 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting { path: "capacity.viewers", help: "Viewers this edge can carry; 0: unknown" },
     Setting { path: "capacity.bandwidth_bps", help: "Bits per second it can send; 0: unknown" },
+    Setting { path: "limit.viewers", help: "At so many viewers it takes no new ones; 0: no limit" },
+    Setting {
+        path: "limit.resume_viewers",
+        help: "At so few it takes them again; 0: nine tenths of limit.viewers",
+    },
     Setting {
         path: "source.kind",
         help: "Where figures come from: host, nginx-rtmp, nginx-stub-status, srs, mediamtx, wowza, \

@@ -25,7 +25,9 @@
 pub mod config;
 pub mod control;
 pub mod identity;
+pub mod limit;
 pub mod metrics;
+pub mod operator;
 pub mod preview;
 pub mod program;
 pub mod report;
@@ -36,6 +38,7 @@ pub mod targets;
 pub mod telemetry;
 pub mod variables;
 
+pub use limit::ViewerLimit;
 pub use report::{Profile, Redirect};
 pub use sender::{Controls, EdgeHandle, EdgeSender, StartError};
 pub use source::{Measurement, Source};

@@ -17,7 +17,7 @@ use tokio::{
 use crate::{
     EdgeSender, StartError,
     config::{Checked, Config, ENVIRONMENT_PREFIX, SETTINGS},
-    control, identity,
+    control, identity, operator,
     targets::{Target, TargetsFile, edge_of, is_weak},
     telemetry,
     variables::process_environment,
@@ -44,7 +44,11 @@ Examples:
     $ tidegate-agent --config agent.toml
 
   Take no new viewers for a while:
-    $ curl -X POST http://127.0.0.1:1938/pause
+    $ tidegate-agent pause
+    $ tidegate-agent unpause
+
+  See how it and its redirectors are doing:
+    $ tidegate-agent status
 
 Exit codes: 0 clean stop, 64 bad configuration, 1 failure to start or to go on.";
 
@@ -70,6 +74,7 @@ pub fn command() -> Command {
         .arg(switch("check", "Check the configuration, the targets file and its keys, and exit"))
         .arg(switch("once", "Measure once, send nothing, and exit").requires("print"))
         .arg(switch("print", "With --once: print what would be sent, as JSON").requires("once"));
+    let command = command.subcommands(operator::commands()).args_conflicts_with_subcommands(true);
     settings::add_flags(command, ENVIRONMENT_PREFIX, SETTINGS, &Config::default())
 }
 
@@ -151,6 +156,7 @@ async fn report(
         .state_dir(checked.state_dir)
         .targets_file(file, targets)
         .boxed_source(source)
+        .viewer_limit(checked.limit)
         .spawn()?;
     if let Some(path) = ports_file {
         ports_file::write(path, &BTreeMap::from([("control_tcp", bound.to_string())]))

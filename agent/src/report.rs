@@ -100,6 +100,8 @@ impl Profile {
 pub struct State {
     /// The operator beside the edge paused it.
     pub paused: bool,
+    /// It reached its viewer limit.
+    pub full: bool,
     /// Whether the source answered once.
     pub measured: bool,
     /// The last figures.
@@ -126,7 +128,7 @@ pub fn heartbeat(profile: &Profile, state: &State, link_address: Option<IpAddr>)
         Redirect::Automatic => state.local_address.or(link_address).map(Host::Address),
     };
     Heartbeat {
-        status: if state.paused { Status::Paused } else { Status::Running },
+        status: if state.paused || state.full { Status::Paused } else { Status::Running },
         name: Some(profile.name.clone()),
         redirect_address,
         endpoints: profile.endpoints.clone(),

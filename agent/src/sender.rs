@@ -28,6 +28,7 @@ use tokio::{
 
 use crate::{
     identity::{self, IdentityError},
+    limit::ViewerLimit,
     report::{Profile, Redirect, State},
     source::{Source, host::HostSource},
     status::{EdgeStatus, TargetStatus},
@@ -47,6 +48,7 @@ pub struct EdgeSender {
     targets: Vec<Target>,
     targets_file: Option<TargetsFile>,
     source: Box<dyn Source>,
+    limit: Option<ViewerLimit>,
 }
 
 enum Identity {
@@ -100,6 +102,7 @@ impl EdgeSender {
             targets: Vec::new(),
             targets_file: None,
             source: Box::new(HostSource::default()),
+            limit: None,
         }
     }
 
@@ -173,6 +176,12 @@ impl EdgeSender {
         self
     }
 
+    /// When the edge takes no more viewers of its own accord; `None`: never.
+    pub fn viewer_limit(mut self, limit: Option<ViewerLimit>) -> Self {
+        self.limit = limit;
+        self
+    }
+
     /// Begins to report. Must be called inside a Tokio runtime with time and I/O enabled.
     pub fn spawn(mut self) -> Result<EdgeHandle, StartError> {
         self.profile.check()?;
@@ -199,7 +208,7 @@ impl EdgeSender {
         let (stop, stopped) = watch::channel(());
         let thread = gauge::start_thread(self.source, shared.profile.capacity)
             .map_err(StartError::Thread)?;
-        tokio::spawn(gauge::run(shared.clone(), thread, stopped.clone()));
+        tokio::spawn(gauge::run(shared.clone(), thread, self.limit, stopped.clone()));
         let fleet = fleet::Fleet::new(shared.clone(), self.targets, self.targets_file);
         let task = tokio::spawn(fleet.run(stopped));
         Ok(EdgeHandle { controls: Controls { shared }, stop, task })

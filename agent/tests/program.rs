@@ -102,11 +102,8 @@ impl Drop for Killed {
 #[test]
 fn it_reports_obeys_and_leaves_with_a_goodbye() {
     let place = Place::new();
-    let ports = place.path("ports.json");
-    let child = place.agent().arg("--ports-file").arg(&ports).stderr(Stdio::null()).spawn();
-    let mut agent = Killed(child.expect("started"));
-    let ports: serde_json::Value = serde_json::from_str(&wait_for(&ports)).expect("JSON");
-    let address = ports["control_tcp"].as_str().expect("an address");
+    let (mut agent, address) = started(&place);
+    let address = address.as_str();
 
     let mut buffer = [0; 2_048];
     let len = place.redirector.recv(&mut buffer).expect("a heartbeat");
@@ -183,7 +180,7 @@ fn bad_configuration_exits_with_64_and_the_way_out() {
     let config = place.path("agent.toml");
     for (flags, tells) in [
         (vec!["--interval", "1h"], "interval"),
-        (vec!["--source-kind", "srs"], "host, file"),
+        (vec!["--source-kind", "srs"], "source.url"),
         (vec!["--redirect-address", "${com.wowza.X}"], "redirect_address"),
         (vec!["--targets-file", "/nonexistent/targets.txt"], "create it"),
         (vec!["--config", config.to_str().expect("UTF-8")], "knid"),
@@ -203,4 +200,38 @@ fn a_port_that_is_taken_exits_with_1_and_names_the_key() {
     let output = place.run(&["--control-listen", &address]);
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).contains("control.listen"), "{}", said(&output));
+}
+
+/// A running agent and the address it is asked at.
+fn started(place: &Place) -> (Killed, String) {
+    let ports = place.path("ports.json");
+    let child = place.agent().arg("--ports-file").arg(&ports).stderr(Stdio::null()).spawn();
+    let agent = Killed(child.expect("started"));
+    let ports: serde_json::Value = serde_json::from_str(&wait_for(&ports)).expect("JSON");
+    (agent, ports["control_tcp"].as_str().expect("an address").to_owned())
+}
+
+#[test]
+fn an_operator_pauses_unpauses_and_sees_a_running_agent() {
+    let place = Place::new();
+    let (agent, control) = started(&place);
+    let ask = |words: &[&str]| {
+        let output = place.agent().args(words).args(["--control-listen", &control]).output();
+        let output = output.expect("ran");
+        assert!(output.status.success(), "{words:?}: {}", said(&output));
+        String::from_utf8(output.stdout).expect("text")
+    };
+    assert_eq!(ask(&["pause"]), "edge-1 is paused: it takes no new viewers\n");
+    assert!(ask(&["status"]).contains("Redirector  127.0.0.1:"));
+    let status: serde_json::Value =
+        serde_json::from_str(&ask(&["status", "--json"])).expect("JSON");
+    assert_eq!(status["paused"], true);
+    assert!(!ask(&["unpause"]).contains("paused"));
+    drop(agent);
+    let late = place.run(&["status", "--control-listen", &control]);
+    assert_eq!(late.status.code(), Some(1));
+    assert!(said(&late).contains("is it running"), "{}", said(&late));
+    let nowhere = place.run(&["pause"]);
+    assert_eq!(nowhere.status.code(), Some(64));
+    assert!(said(&nowhere).contains("port 0"), "{}", said(&nowhere));
 }

@@ -9,7 +9,8 @@ use std::{
 };
 
 use tidegate_agent::{
-    EdgeHandle, EdgeSender, EdgeStatus, Measurement, StartError, Target, targets::TargetsFile,
+    EdgeHandle, EdgeSender, EdgeStatus, Measurement, StartError, Target, ViewerLimit,
+    targets::TargetsFile,
 };
 use tidegate_proto::{
     datagram::{Header, Kind, parse},
@@ -253,6 +254,33 @@ async fn each_redirector_gets_its_own_session_and_a_pause_at_once() {
     }
     edge.unpause();
     assert_eq!(a.hear().await.heartbeat.status, Status::Running);
+}
+
+#[tokio::test]
+async fn an_edge_at_its_viewer_limit_pauses_until_enough_have_left() {
+    let redirector = Redirector::bind(&FleetKey::random()).await;
+    let (viewers, told) = watch::channel(2);
+    let limit = ViewerLimit::new(3.try_into().expect("above 0"), None).expect("a gap");
+    let edge = sender("edge-1")
+        .target(redirector.target())
+        .viewer_limit(Some(limit))
+        .source(move || Ok(Measurement::of_viewers(*told.borrow())))
+        .spawn()
+        .expect("spawned");
+    let says = async |viewers, status| {
+        let heard = redirector.hear_until(|heard| heard.heartbeat.status == status).await;
+        assert_eq!(heard.heartbeat.load.viewers, Some(viewers));
+    };
+    says(2, Status::Running).await;
+    viewers.send_replace(3);
+    says(3, Status::Paused).await;
+    let status = edge.status();
+    assert!(status.full && !status.paused, "the operator paused nothing");
+    edge.pause();
+    edge.unpause();
+    assert!(edge.status().full, "what the operator says changes no limit");
+    viewers.send_replace(2);
+    says(2, Status::Running).await;
 }
 
 #[tokio::test]

@@ -2,7 +2,12 @@
 
 mod source;
 
-use std::{net::SocketAddr, num::NonZeroU16, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    num::{NonZeroU16, NonZeroU32},
+    path::PathBuf,
+    time::Duration,
+};
 
 use tidegate_proto::{
     edge::{
@@ -12,8 +17,9 @@ use tidegate_proto::{
 };
 use tracing_subscriber::EnvFilter;
 
-use super::{CapacityConfig, Config, EndpointConfig, LogFormat};
+use super::{CapacityConfig, Config, EndpointConfig, LimitConfig, LogFormat};
 use crate::{
+    limit::ViewerLimit,
     report::{Profile, Redirect},
     source::Plan,
     variables::expand,
@@ -33,6 +39,8 @@ pub struct Checked {
     pub state_dir: PathBuf,
     /// The redirectors and their keys, not read yet.
     pub targets_file: PathBuf,
+    /// When the edge takes no more viewers of its own accord.
+    pub limit: Option<ViewerLimit>,
     /// Where figures come from.
     pub source: Plan,
     /// Where to listen for HTTP.
@@ -62,6 +70,7 @@ impl Config {
             profile,
             state_dir: checked_path("state_dir", self.state_dir)?,
             targets_file: checked_path("targets_file", self.targets_file)?,
+            limit: checked_limit(&self.limit)?,
             source: source::checked(self.source)?,
             control_listen: self.control.listen.parse().map_err(|_| {
                 refused(
@@ -172,6 +181,18 @@ fn checked_capacity(capacity: &CapacityConfig) -> Result<Capacity, Refused> {
         viewers: (capacity.viewers > 0).then_some(capacity.viewers),
         bandwidth_bps: (capacity.bandwidth_bps > 0).then_some(capacity.bandwidth_bps),
     })
+}
+
+fn checked_limit(limit: &LimitConfig) -> Result<Option<ViewerLimit>, Refused> {
+    let Some(full_at) = NonZeroU32::new(limit.viewers) else {
+        return match limit.resume_viewers {
+            0 => Ok(None),
+            _ => Err(Refused("limit.resume_viewers: needs limit.viewers".to_owned())),
+        };
+    };
+    let free_at = (limit.resume_viewers > 0).then_some(limit.resume_viewers);
+    let limit = ViewerLimit::new(full_at, free_at);
+    limit.map(Some).map_err(|why| Refused(format!("limit.resume_viewers: {why}")))
 }
 
 fn checked_interval(interval: Duration) -> Result<Duration, Refused> {

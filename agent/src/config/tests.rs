@@ -140,6 +140,11 @@ fn each_refusal_names_its_key() {
         ("[[source.also]]\nkind = \"red5\"", "source.also[0].kind"),
         ("[[source.also]]\n[[source.also.also]]", "source.also[0].also"),
         ("[source]\nkind = \"file\"", "source.path"),
+        ("[limit]\nresume_viewers = 3", "limit.resume_viewers: needs"),
+        (
+            "[limit]\nviewers = 3\nresume_viewers = 3",
+            "limit.resume_viewers: viewers are taken again at 3",
+        ),
         ("state_dir = \"\"", "state_dir"),
         ("[control]\nlisten = \"1938\"", "control.listen"),
         ("[telemetry]\nlog = \"x=y=z\"", "telemetry.log"),
