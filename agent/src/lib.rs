@@ -25,9 +25,11 @@
 pub mod config;
 pub mod control;
 pub mod identity;
+pub mod link_speed;
 pub mod metrics;
 pub mod preview;
 pub mod program;
+pub mod redirect;
 pub mod report;
 pub mod sender;
 pub mod source;

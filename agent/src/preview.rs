@@ -1,6 +1,12 @@
 //! What would be sent, as JSON with plain numbers: `--once --print`. Nothing is sent or written.
 
-use std::{collections::BTreeMap, net::ToSocketAddrs, thread, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{SocketAddr, ToSocketAddrs},
+    path::Path,
+    thread,
+    time::Duration,
+};
 
 use serde::Serialize;
 use tidegate_proto::{
@@ -11,6 +17,7 @@ use tidegate_proto::{
 use crate::{
     config::Checked,
     identity,
+    link_speed::INTERFACES,
     report::{Redirect, State, heartbeat},
     sender::local_address_towards,
     source::measure_checked,
@@ -70,20 +77,37 @@ pub fn preview(mut checked: Checked) -> (Preview, Vec<String>) {
     if checked.profile.drop_labels_that_do_not_fit() {
         faults.push("labels: too long for a heartbeat, so they are not sent".to_owned());
     }
-    let (heartbeat, streams) = measured(&checked, &targets);
+    let state = settled(&checked, &targets, &mut faults);
+    let (heartbeat, streams) = measured(&checked, state);
     (Preview::new(heartbeat, streams, edge_id), faults)
 }
 
-fn measured(checked: &Checked, targets: &[Target]) -> (Heartbeat, Option<BTreeMap<String, u32>>) {
-    let mut source = checked.source.open(checked.profile.interval);
-    let mut state = State {
+/// What is known before anything is measured.
+fn settled(checked: &Checked, targets: &[Target], faults: &mut Vec<String>) -> State {
+    let mut noted = |fault: String| faults.push(fault);
+    State {
         target_count: u32::try_from(targets.len()).unwrap_or(u32::MAX),
         local_address: match checked.profile.redirect {
-            Redirect::Automatic => targets.first().and_then(local_address_for),
-            Redirect::Fixed(_) => None,
+            Redirect::Automatic => {
+                targets.first().and_then(|first| addresses(first).find_map(local_address_towards))
+            }
+            Redirect::Fixed(_) | Redirect::Followed => None,
         },
+        redirect: checked
+            .inquiry
+            .as_ref()
+            .and_then(|inquiry| inquiry.ask().map_err(|error| noted(error.to_string())).ok()),
+        link_bps: checked.link.as_ref().and_then(|link| {
+            let first = || targets.first().and_then(|first| addresses(first).next());
+            let speed = link.speed_bps(Path::new(INTERFACES), first);
+            speed.map_err(|error| noted(error.to_string())).ok()
+        }),
         ..State::default()
-    };
+    }
+}
+
+fn measured(checked: &Checked, mut state: State) -> (Heartbeat, Option<BTreeMap<String, u32>>) {
+    let mut source = checked.source.open(checked.profile.interval);
     if measure_checked(source.as_mut(), &checked.profile.capacity).is_ok() {
         thread::sleep(BETWEEN_MEASUREMENTS);
     }
@@ -95,9 +119,8 @@ fn measured(checked: &Checked, targets: &[Target]) -> (Heartbeat, Option<BTreeMa
     (heartbeat(&checked.profile, &state, None), streams)
 }
 
-fn local_address_for(target: &Target) -> Option<std::net::IpAddr> {
-    let mut addresses = (target.host(), target.port()).to_socket_addrs().ok()?;
-    addresses.find_map(local_address_towards)
+fn addresses(target: &Target) -> impl Iterator<Item = SocketAddr> {
+    (target.host(), target.port()).to_socket_addrs().into_iter().flatten()
 }
 
 impl Preview {
