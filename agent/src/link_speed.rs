@@ -1,6 +1,10 @@
 //! What a network interface can carry, as Linux tells it.
 
-use std::{fs, io, net::SocketAddr, path::Path};
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use tidegate_proto::heartbeat::BANDWIDTH_BPS_MAX;
 
@@ -11,17 +15,16 @@ use crate::{
 
 /// Where Linux has a folder for each interface
 /// (<https://docs.kernel.org/admin-guide/abi-testing.html>, `/sys/class/net/<iface>/speed`).
-pub const INTERFACES: &str = "/sys/class/net";
+const INTERFACES: &str = "/sys/class/net";
 
 const BITS_PER_MEGABIT: u64 = 1_000_000;
 
-/// Which interface's speed is the edge's capacity.
+/// The interface whose speed is the edge's capacity.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Link {
-    /// The one that reaches the first target.
-    Auto,
-    /// The one of this name.
-    Named(String),
+pub struct Link {
+    /// `None`: the one that reaches the first target.
+    name: Option<String>,
+    interfaces: PathBuf,
 }
 
 /// Why the speed is not known.
@@ -47,28 +50,34 @@ impl Link {
     /// The interface of this name, or `auto`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "auto" => Some(Self::Auto),
-            name => is_name(name).then(|| Self::Named(name.to_owned())),
-        }
+        let name = match text {
+            "auto" => None,
+            name => Some(is_name(name).then(|| name.to_owned())?),
+        };
+        Some(Self { name, interfaces: INTERFACES.into() })
     }
 
-    /// Its speed in bits per second. `first_target` is asked for with [`Link::Auto`] only, and
-    /// `interfaces` is [`INTERFACES`].
+    /// The same, its speed read below another folder than the system's.
+    #[must_use]
+    pub fn told_in(self, interfaces: impl Into<PathBuf>) -> Self {
+        Self { interfaces: interfaces.into(), ..self }
+    }
+
+    /// Its speed in bits per second. `first_target` is asked for only where the link is `auto`.
     pub fn speed_bps(
         &self,
-        interfaces: &Path,
         first_target: impl FnOnce() -> Option<SocketAddr>,
     ) -> Result<u64, UnknownSpeed> {
-        let name = match self {
-            Self::Named(name) => name.clone(),
-            Self::Auto => first_target()
+        let name = match &self.name {
+            Some(name) => name.clone(),
+            None => first_target()
                 .and_then(local_address_towards)
                 .and_then(holder_of)
                 .filter(|name| is_name(name))
                 .ok_or(UnknownSpeed::NoInterface)?,
         };
-        read_bps(interfaces, &name).map_err(|why| UnknownSpeed::Untold { interface: name, why })
+        read_bps(&self.interfaces, &name)
+            .map_err(|why| UnknownSpeed::Untold { interface: name, why })
     }
 }
 
@@ -92,11 +101,15 @@ fn read_bps(interfaces: &Path, name: &str) -> Result<u64, String> {
 mod tests {
     use super::*;
 
+    fn link(text: &str) -> Link {
+        Link::parse(text).expect("a link")
+    }
+
     fn told(speed: &str) -> Result<u64, UnknownSpeed> {
         let dir = tempfile::tempdir().expect("a temporary folder");
         fs::create_dir(dir.path().join("eth0")).expect("made");
         fs::write(dir.path().join("eth0/speed"), speed).expect("written");
-        Link::Named("eth0".into()).speed_bps(dir.path(), || None)
+        link("eth0").told_in(dir.path()).speed_bps(|| None)
     }
 
     #[test]
@@ -111,14 +124,13 @@ mod tests {
             let error = told(odd).expect_err("unknown");
             assert!(error.to_string().contains("eth0 does not tell its speed"), "{error}");
         }
-        let absent = Link::Named("eth9".into()).speed_bps(Path::new("/nonexistent"), || None);
+        let absent = link("eth9").told_in("/nonexistent").speed_bps(|| None);
         assert!(absent.expect_err("absent").to_string().contains("no such interface"));
     }
 
     #[test]
     fn auto_needs_a_target_to_reach() {
-        let unknown = Link::Auto.speed_bps(Path::new(INTERFACES), || None);
-        assert_eq!(unknown, Err(UnknownSpeed::NoInterface));
+        assert_eq!(link("auto").speed_bps(|| None), Err(UnknownSpeed::NoInterface));
     }
 
     #[test]
@@ -128,13 +140,13 @@ mod tests {
         fs::create_dir(dir.path().join(&loopback)).expect("made");
         fs::write(dir.path().join(&loopback).join("speed"), "1000\n").expect("written");
         let target = || Some(([127, 0, 0, 1], 1_934).into());
-        assert_eq!(Link::Auto.speed_bps(dir.path(), target), Ok(1_000_000_000));
+        assert_eq!(link("auto").told_in(dir.path()).speed_bps(target), Ok(1_000_000_000));
     }
 
     #[test]
     fn a_link_is_auto_or_a_name() {
-        assert_eq!(Link::parse("auto"), Some(Link::Auto));
-        assert_eq!(Link::parse("eth0"), Some(Link::Named("eth0".into())));
+        assert_eq!(link("auto").name, None);
+        assert_eq!(link("eth0").name.as_deref(), Some("eth0"));
         assert_eq!(Link::parse("../eth0"), None);
     }
 }

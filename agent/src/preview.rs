@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     net::{SocketAddr, ToSocketAddrs},
-    path::Path,
     thread,
     time::Duration,
 };
@@ -17,7 +16,7 @@ use tidegate_proto::{
 use crate::{
     config::Checked,
     identity,
-    link_speed::INTERFACES,
+    redirect::Inquiry,
     report::{Redirect, State, heartbeat},
     sender::local_address_towards,
     source::measure_checked,
@@ -84,26 +83,29 @@ pub fn preview(mut checked: Checked) -> (Preview, Vec<String>) {
 
 /// What is known before anything is measured.
 fn settled(checked: &Checked, targets: &[Target], faults: &mut Vec<String>) -> State {
-    let mut noted = |fault: String| faults.push(fault);
+    let first = targets.first();
+    let local_address = match checked.profile.redirect {
+        Redirect::Automatic => {
+            first.and_then(|first| addresses(first).find_map(local_address_towards))
+        }
+        Redirect::Fixed(_) | Redirect::Followed => None,
+    };
+    let asked = checked.inquiry.as_ref().map(Inquiry::ask);
+    let speed = checked
+        .link
+        .as_ref()
+        .map(|link| link.speed_bps(|| first.and_then(|first| addresses(first).next())));
     State {
         target_count: u32::try_from(targets.len()).unwrap_or(u32::MAX),
-        local_address: match checked.profile.redirect {
-            Redirect::Automatic => {
-                targets.first().and_then(|first| addresses(first).find_map(local_address_towards))
-            }
-            Redirect::Fixed(_) | Redirect::Followed => None,
-        },
-        redirect: checked
-            .inquiry
-            .as_ref()
-            .and_then(|inquiry| inquiry.ask().map_err(|error| noted(error.to_string())).ok()),
-        link_bps: checked.link.as_ref().and_then(|link| {
-            let first = || targets.first().and_then(|first| addresses(first).next());
-            let speed = link.speed_bps(Path::new(INTERFACES), first);
-            speed.map_err(|error| noted(error.to_string())).ok()
-        }),
+        local_address,
+        redirect: asked.and_then(|asked| known(asked, faults)),
+        link_bps: speed.and_then(|speed| known(speed, faults)),
         ..State::default()
     }
+}
+
+fn known<T, E: ToString>(answer: Result<T, E>, faults: &mut Vec<String>) -> Option<T> {
+    answer.map_err(|error| faults.push(error.to_string())).ok()
 }
 
 fn measured(checked: &Checked, mut state: State) -> (Heartbeat, Option<BTreeMap<String, u32>>) {

@@ -114,7 +114,7 @@ fn what_must_be_asked_for_is_left_to_the_start() {
 fn a_configured_bandwidth_goes_before_the_link() {
     let link = |text: &str| checked(text).expect("valid").link;
     assert_eq!(link(""), None);
-    assert_eq!(link("capacity = { link = \"auto\" }"), Some(Link::Auto));
+    assert_eq!(link("capacity = { link = \"auto\" }"), Link::parse("auto"));
     assert_eq!(link("capacity = { link = \"eth0\", viewers = 9 }"), Link::parse("eth0"));
     assert_eq!(link("capacity = { link = \"eth0\", bandwidth_bps = 1 }"), None);
 }

@@ -1,6 +1,6 @@
 //! Follows what may change under a running edge: where clients are sent, and what its link carries.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use tidegate_proto::edge::Host;
 use tokio::{
@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::Shared;
-use crate::link_speed::{INTERFACES, Link, UnknownSpeed};
+use crate::link_speed::{Link, UnknownSpeed};
 
 /// A link whose speed is known is looked at again after this, and one whose is not after
 /// [`UNKNOWN_SPEED_EVERY`].
@@ -77,12 +77,13 @@ pub(super) async fn link(shared: Arc<Shared>, link: Link, mut stopped: watch::Re
     loop {
         let first = shared.board.borrow().first().and_then(|target| target.borrow().address);
         let asked = link.clone();
-        let read = spawn_blocking(move || asked.speed_bps(Path::new(INTERFACES), || first));
+        let read = spawn_blocking(move || asked.speed_bps(|| first));
         let Ok(speed) = read.await else { return };
         // Until the first target's name is resolved nothing is wrong.
+        let is_early = first.is_none() && speed == Err(UnknownSpeed::NoInterface);
         if !warned
-            && let Err(why) = speed.as_ref()
-            && *why != UnknownSpeed::NoInterface
+            && !is_early
+            && let Err(why) = &speed
         {
             tracing::warn!(%why, "the capacity stays unknown");
             warned = true;
