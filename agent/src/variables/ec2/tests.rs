@@ -8,8 +8,11 @@ use std::{
 use super::*;
 
 const TOKEN: &str = "AQAEAL-token==";
-const SHORT: Pace =
-    Pace { patience: Duration::from_millis(500), tries: 3, pause: Duration::from_millis(5) };
+/// Patient with a busy machine.
+const PATIENT: Pace =
+    Pace { patience: Duration::from_secs(5), tries: 3, pause: Duration::from_millis(5) };
+/// For those who never answer.
+const HASTY: Pace = Pace { patience: Duration::from_millis(100), ..PATIENT };
 
 /// A metadata service; it ends with the test's process.
 struct Service {
@@ -43,7 +46,7 @@ impl Service {
 
     fn value(&self) -> Result<String, Ec2Error> {
         let endpoint = format!("http://{}", self.address);
-        Metadata::new(&endpoint, SHORT).expect("an endpoint").value("public-ipv4")
+        Metadata::new(&endpoint, PATIENT).expect("an endpoint").value("public-ipv4")
     }
 
     fn heard(&self) -> Vec<String> {
@@ -96,7 +99,7 @@ fn a_value_is_asked_with_a_token() {
 fn the_endpoint_may_be_an_ipv6_address_with_a_slash_after_it() {
     let service = Service::start("[::1]:0", |line, token| sound(line, token, "edge.example.com"));
     let endpoint = format!("http://{}/", service.address);
-    let metadata = Metadata::new(&endpoint, SHORT).expect("an endpoint");
+    let metadata = Metadata::new(&endpoint, PATIENT).expect("an endpoint");
     assert_eq!(metadata.value("public-ipv4").as_deref(), Ok("edge.example.com"));
 }
 
@@ -171,7 +174,7 @@ fn a_redirect_is_not_followed() {
 #[test]
 fn nobody_there_and_nobody_answering_end_in_time() {
     let free = TcpListener::bind("127.0.0.1:0").expect("bound").local_addr().expect("bound");
-    let error = Metadata::new(&format!("http://{free}"), SHORT).expect("an endpoint");
+    let error = Metadata::new(&format!("http://{free}"), PATIENT).expect("an endpoint");
     let error = error.value("public-ipv4").expect_err("nobody");
     assert!(error.to_string().contains("connection refused"), "{error}");
 
@@ -180,7 +183,7 @@ fn nobody_there_and_nobody_answering_end_in_time() {
     let endpoint = format!("http://{}", mute.local_addr().expect("bound"));
     let began = Instant::now();
     let error =
-        Metadata::new(&endpoint, SHORT).expect("an endpoint").value("mac").expect_err("mute");
+        Metadata::new(&endpoint, HASTY).expect("an endpoint").value("mac").expect_err("mute");
     assert!(error.to_string().contains("no answer in time"), "{error}");
     assert!(error.to_string().contains("hop limit"), "{error}");
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
@@ -201,7 +204,7 @@ fn a_body_that_trickles_does_not_hold_up() {
             let _ = stream.read(&mut [0; 8]);
         }
     });
-    let error = Metadata::new(&endpoint, SHORT).expect("an endpoint").value("mac");
+    let error = Metadata::new(&endpoint, HASTY).expect("an endpoint").value("mac");
     assert!(matches!(error, Err(Ec2Error::Silent { .. })), "{error:?}");
 }
 
@@ -221,7 +224,7 @@ fn only_a_plain_place_is_an_endpoint() {
         "http://x#y",
     ] {
         assert!(!is_endpoint(endpoint), "{endpoint}");
-        assert!(Metadata::new(endpoint, SHORT).is_err());
+        assert!(Metadata::new(endpoint, PATIENT).is_err());
     }
     let of = |value: &'static str| Metadata::of_environment(move |_| Some(value.to_owned()));
     assert_eq!(of("").expect("the default").endpoint, ENDPOINT_DEFAULT);
