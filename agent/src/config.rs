@@ -62,6 +62,8 @@ pub struct CapacityConfig {
     pub viewers: u32,
     /// Outgoing bits per second.
     pub bandwidth_bps: u64,
+    /// Whose speed stands in for `bandwidth_bps`: "" nobody's, `auto`, or an interface.
+    pub link: String,
 }
 
 /// `[limit]`; 0 viewers: no limit.
@@ -188,8 +190,9 @@ pub const SETTINGS: &[Setting] = &[
     Setting { path: "interval", help: "Time between two heartbeats, 100ms to 60s" },
     Setting {
         path: "redirect_address",
-        help: "Host or address clients are sent to, ${env:NAME} is expanded; empty: the address \
-               of the interface that reaches the first target",
+        help: "Host or address clients are sent to; ${env:NAME}, ${ec2:public-ipv4} and its like, \
+               ${interface:eth0} and ${interface6:eth0} are replaced; empty: the address of the \
+               interface that reaches the first target",
     },
     Setting { path: "capacity.viewers", help: "Viewers this edge can carry; 0: unknown" },
     Setting { path: "capacity.bandwidth_bps", help: "Bits per second it can send; 0: unknown" },
@@ -197,6 +200,11 @@ pub const SETTINGS: &[Setting] = &[
     Setting {
         path: "limit.resume_viewers",
         help: "At so few it takes them again; 0: nine tenths of limit.viewers",
+    },
+    Setting {
+        path: "capacity.link",
+        help: "Network interface whose speed stands in for capacity.bandwidth_bps; auto: the one \
+               that reaches the first target; empty: none",
     },
     Setting {
         path: "source.kind",

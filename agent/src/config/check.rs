@@ -20,9 +20,11 @@ use tracing_subscriber::EnvFilter;
 use super::{CapacityConfig, Config, EndpointConfig, LimitConfig, LogFormat};
 use crate::{
     limit::ViewerLimit,
+    link_speed::Link,
+    redirect::Inquiry,
     report::{Profile, Redirect},
     source::Plan,
-    variables::expand,
+    variables::Template,
 };
 
 /// Why a configuration was refused: the key, the fault and the way out.
@@ -35,6 +37,10 @@ pub struct Refused(pub String);
 pub struct Checked {
     /// What the edge says of itself.
     pub profile: Profile,
+    /// What to ask for where clients are sent, when the profile says that this is followed.
+    pub inquiry: Option<Inquiry>,
+    /// Whose speed is the capacity, when none is configured.
+    pub link: Option<Link>,
     /// Where the edge's UUID is kept.
     pub state_dir: PathBuf,
     /// The redirectors and their keys, not read yet.
@@ -58,9 +64,10 @@ impl Config {
         environment: impl Fn(&str) -> Option<String>,
         host_name: impl FnOnce() -> Option<String>,
     ) -> Result<Checked, Refused> {
+        let (redirect, inquiry) = checked_redirect(&self.redirect_address, environment)?;
         let profile = Profile {
             name: checked_name(&self.name, host_name)?,
-            redirect: checked_redirect(&self.redirect_address, environment)?,
+            redirect,
             endpoints: checked_endpoints(&self.endpoint)?,
             labels: checked_labels(self.labels)?,
             capacity: checked_capacity(&self.capacity)?,
@@ -68,6 +75,8 @@ impl Config {
         };
         Ok(Checked {
             profile,
+            inquiry,
+            link: checked_link(&self.capacity)?,
             state_dir: checked_path("state_dir", self.state_dir)?,
             targets_file: checked_path("targets_file", self.targets_file)?,
             limit: checked_limit(&self.limit)?,
@@ -123,19 +132,37 @@ pub fn name_of_host(host: &str) -> Option<EdgeName> {
     labels.collect::<Vec<_>>().join(".").parse().ok()
 }
 
+/// Only what needs no asking is settled here; the rest comes back as an inquiry.
 fn checked_redirect(
     text: &str,
     environment: impl Fn(&str) -> Option<String>,
-) -> Result<Redirect, Refused> {
+) -> Result<(Redirect, Option<Inquiry>), Refused> {
     if text.is_empty() {
-        return Ok(Redirect::Automatic);
+        return Ok((Redirect::Automatic, None));
     }
-    let expanded =
-        expand(text, environment).map_err(|why| Refused(format!("redirect_address: {why}")))?;
+    let template = Template::parse(text)
+        .and_then(|template| template.with_environment(environment))
+        .map_err(|why| Refused(format!("redirect_address: {why}")))?;
+    if template.variables().next().is_some() {
+        let inquiry =
+            Inquiry::new(template).map_err(|why| Refused(format!("redirect_address: {why}")))?;
+        return Ok((Redirect::Followed, Some(inquiry)));
+    }
+    let expanded = template.to_string();
     let host = expanded
         .parse()
         .map_err(|why| Refused(format!("redirect_address: {expanded:?}: {why}")))?;
-    Ok(Redirect::Fixed(host))
+    Ok((Redirect::Fixed(host), None))
+}
+
+fn checked_link(capacity: &CapacityConfig) -> Result<Option<Link>, Refused> {
+    if capacity.link.is_empty() {
+        return Ok(None);
+    }
+    let wanted = "auto or the name of a network interface such as eth0";
+    let link = Link::parse(&capacity.link)
+        .ok_or_else(|| refused("capacity.link", &capacity.link, wanted))?;
+    Ok((capacity.bandwidth_bps == 0).then_some(link))
 }
 
 fn checked_endpoints(endpoints: &[EndpointConfig]) -> Result<Vec<Endpoint>, Refused> {
