@@ -17,6 +17,8 @@ use super::{
 pub(super) struct Reading {
     /// Figures as the server has them. Its own rates stand only until counters give better ones.
     pub(super) load: Load,
+    /// Those of the viewers to whom bytes must be flowing; `None`: all.
+    pub(super) viewers_fed: Option<u32>,
     pub(super) bytes_out: Option<Counters>,
     pub(super) bytes_in: Option<Counters>,
     /// Viewers by `application/stream`.
@@ -49,7 +51,7 @@ impl<P: Page> PageSource<P> {
         let signs = Signs {
             uptime: reading.server.uptime,
             bytes_out: reading.bytes_out.as_ref(),
-            viewers: reading.load.viewers,
+            viewers: reading.viewers_fed.or(reading.load.viewers),
             publishers: reading.load.publishers,
         };
         if let Some(what) = self.watch.frozen(&signs, now) {
