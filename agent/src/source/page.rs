@@ -20,12 +20,12 @@ use super::{
 pub(super) struct Reading {
     /// Figures as the server has them. Its own rates stand only until counters give better ones.
     pub(super) load: Load,
+    /// Those of the viewers to whom bytes must be flowing; `None`: all, where somebody publishes.
+    pub(super) viewers_fed: Option<u32>,
     pub(super) bytes_out: Option<Counters>,
     pub(super) bytes_in: Option<Counters>,
     /// When the server counted those bytes, by its own clock; `None`: as it answered.
     pub(super) counted_at: Option<Duration>,
-    /// Viewers to whom bytes must flow all the time; `None`: all of them, where somebody publishes.
-    pub(super) steady_viewers: Option<u32>,
     /// Viewers by `application/stream`.
     pub(super) streams: Option<BTreeMap<String, u32>>,
     pub(super) server: Server,
@@ -85,9 +85,9 @@ impl Scales {
         let signs = Signs {
             uptime: reading.server.uptime,
             bytes_out: reading.bytes_out.as_ref(),
-            viewers: reading.steady_viewers.or(reading.load.viewers),
-            // A server may pull what nobody publishes to it; steady viewers allow for that.
-            publishers: reading.load.publishers.filter(|_| reading.steady_viewers.is_none()),
+            viewers: reading.viewers_fed.or(reading.load.viewers),
+            // A server may pull what nobody publishes to it; viewers who are fed allow for that.
+            publishers: reading.load.publishers.filter(|_| reading.viewers_fed.is_none()),
         };
         if let Some(what) = self.watch.frozen(&signs, now) {
             let text = format!("the figures of {place} are frozen: {what}");

@@ -139,11 +139,11 @@ impl Sum {
         let place = format!("{place}{PATHS}");
         let of_all = |count: fn(&Path) -> u64| self.paths.values().map(count).sum();
         let viewers = json::bounded(&place, "the number of readers", of_all(|path| path.viewers))?;
-        let steady = of_all(|path| if path.ready { path.viewers - path.hls_viewers } else { 0 });
+        let fed = of_all(|path| if path.ready { path.viewers - path.hls_viewers } else { 0 });
         let mut reading = Reading {
             bytes_out: Some(self.bytes_out),
             bytes_in: Some(self.bytes_in),
-            steady_viewers: Some(json::bounded(&place, "the number of readers", steady)?),
+            viewers_fed: Some(json::bounded(&place, "the number of readers", fed)?),
             ..Reading::default()
         };
         reading.load.viewers = (!self.has_uncounted_viewers).then_some(viewers);

@@ -42,13 +42,13 @@ fn bytes_are_those_of_the_paths_and_of_what_fetches_hls() {
     let [a, b, c] = bytes;
     assert_eq!(reading.bytes_out, Some(named([a, b, c, ("hls mystream", 5_000)])));
     assert_eq!(reading.bytes_in.map(|bytes| bytes.len()), Some(3));
-    assert_eq!(reading.steady_viewers, Some(2));
+    assert_eq!(reading.viewers_fed, Some(2));
 }
 
 #[test]
-fn players_of_hls_and_of_what_is_not_there_yet_are_not_steady() {
+fn players_of_hls_and_of_what_is_not_there_yet_are_not_fed() {
     let reading = read(SESSIONS, NO_MUXER, INFO, JUST_ASKED).expect("all is well");
-    assert_eq!((reading.load.viewers, reading.steady_viewers), (Some(4), Some(1)));
+    assert_eq!((reading.load.viewers, reading.viewers_fed), (Some(4), Some(1)));
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub(super) fn reading(
     for stream in streams.iter().map(Found::part) {
         known.insert(stream.id("id")?, Stream::read(stream)?);
     }
-    let (mut viewers, mut steady, mut publishers) = (0, 0, 0);
+    let (mut viewers, mut fed, mut publishers) = (0, 0, 0);
     for client in clients.iter().map(Found::part) {
         if client.flag("publish")? {
             publishers += 1;
@@ -26,7 +26,7 @@ pub(super) fn reading(
         }
         viewers += 1;
         let stream = known.get_mut(&client.id("stream")?);
-        steady += u32::from(is_steady(client)? && stream.as_ref().is_some_and(|s| s.flows));
+        fed += u32::from(is_fed(client)? && stream.as_ref().is_some_and(|s| s.flows));
         // A stream that began between the two lists has its name the next time.
         if let Some(stream) = stream {
             stream.viewers += 1;
@@ -34,7 +34,7 @@ pub(super) fn reading(
     }
     reading.load.viewers = Some(viewers);
     reading.load.publishers = Some(publishers);
-    reading.steady_viewers = Some(steady);
+    reading.viewers_fed = Some(fed);
     reading.streams = Some(named(known.into_values()));
     Ok(reading)
 }
@@ -62,7 +62,7 @@ impl Stream {
 /// Whether bytes that SRS counts must flow to a player all the time. One of HLS fetches a piece every
 /// few seconds, those of WebRTC and SRT are not counted by every version, and versions before 5 call
 /// every player `Play`.
-fn is_steady(client: Part<'_>) -> Result<bool, Trouble> {
+fn is_fed(client: Part<'_>) -> Result<bool, Trouble> {
     Ok(matches!(client.text("type")?, "rtmp-play" | "flv-play"))
 }
 

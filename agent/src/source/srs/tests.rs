@@ -31,7 +31,7 @@ fn spoilt(text: &str, at: usize, len: usize, by: &str) -> String {
 #[test]
 fn the_kept_answers_are_read() {
     let reading = read(SUMMARIES, STREAMS, CLIENTS).expect("all is well");
-    assert_eq!((reading.load.viewers, reading.steady_viewers), (Some(5), Some(2)));
+    assert_eq!((reading.load.viewers, reading.viewers_fed), (Some(5), Some(2)));
     assert_eq!(reading.bytes_out, Some([(String::new(), 87_975_000)].into()));
     assert_eq!(reading.bytes_in, Some([(String::new(), 8_577_771_876)].into()));
 }
