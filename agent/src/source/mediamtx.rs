@@ -27,6 +27,12 @@ impl Page for MediaMtx {
     }
 }
 
+/// What one text is as each page of MediaMTX.
+pub(super) fn read_all(text: &str) -> [Result<Reading, Trouble>; 2] {
+    const PLACE: &str = "http://m";
+    [api::read_whole(PLACE, text, SystemTime::UNIX_EPOCH), metrics::reading(PLACE, text)]
+}
+
 /// What reads a path and is nobody: the muxer that cuts HLS for all who fetch it, recorders,
 /// forwarders, and what newer versions call hidden.
 fn is_internal(reader_type: &str) -> bool {

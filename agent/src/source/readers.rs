@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use tidegate_proto::heartbeat::Trouble;
 
-use super::{Measurement, Series, figures, page::Reading, prometheus, trouble, wowza};
+use super::{
+    Measurement, Series, figures, mediamtx, page::Reading, prometheus, srs, trouble, wowza,
+};
 
 /// What each reader makes of one text. Not for programs: they ask a [`Source`](super::Source).
 #[doc(hidden)]
@@ -12,6 +14,8 @@ use super::{Measurement, Series, figures, page::Reading, prometheus, trouble, wo
 pub fn read_as_every_kind(text: &str) -> Vec<Result<Measurement, Trouble>> {
     let mut readings: Vec<Result<Reading, Trouble>> = Vec::new();
     readings.extend(wowza::read_all(text));
+    readings.push(srs::read_whole(text));
+    readings.extend(mediamtx::read_all(text));
     readings.push(prometheus::read("http://e", text, &every_figure()));
     readings.push(figures::parse_moment(text).map_err(|(code, why)| trouble(code, why)));
     readings.into_iter().map(|reading| reading.map(measured)).collect()

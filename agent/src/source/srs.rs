@@ -42,6 +42,13 @@ impl Found {
     fn part(&self) -> Part<'_> {
         Part::new(&self.place, &self.value)
     }
+
+    /// The things of the list under a key.
+    fn items(&self, key: &str) -> Result<impl Iterator<Item = Self> + '_, Trouble> {
+        let found =
+            |item: Part<'_>| Self { place: self.place.clone(), value: item.value().clone() };
+        Ok(self.part().list(key)?.map(found))
+    }
 }
 
 impl Page for Srs {
@@ -53,6 +60,14 @@ impl Page for Srs {
         let clients = all(fetch, CLIENTS, "clients")?;
         reading(&summaries, &streams, &clients)
     }
+}
+
+/// What one text is as every page of SRS at once.
+pub(super) fn read_whole(text: &str) -> Result<Reading, Trouble> {
+    const PLACE: &str = "http://s";
+    let whole = Found { place: PLACE.to_owned(), value: json::parse(PLACE, text)? };
+    let list = |key| -> Result<Vec<Found>, Trouble> { Ok(whole.items(key)?.collect()) };
+    reading(&whole, &list("streams")?, &list("clients")?)
 }
 
 /// One page whose `code` says that all is well.
@@ -80,11 +95,11 @@ fn all(fetch: &Fetch, path: &str, key: &str) -> Result<Vec<Found>, Trouble> {
         let page = page(fetch, &format!("{path}?start={start}&count={PAGE_LEN}"))?;
         let known = ids.len();
         let mut len = 0;
-        for item in page.part().list(key)? {
+        for item in page.items(key)? {
             len += 1;
             // What begins or ends between two pages moves the others, so one can come twice.
-            if ids.insert(item.id("id")?) {
-                found.push(Found { place: place.clone(), value: item.value().clone() });
+            if ids.insert(item.part().id("id")?) {
+                found.push(item);
             }
         }
         // An old SRS knows no pages and gives everything each time.

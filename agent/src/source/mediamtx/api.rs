@@ -44,6 +44,19 @@ pub(super) fn read(fetch: &Fetch, now: SystemTime) -> Result<Reading, Trouble> {
     Ok(reading)
 }
 
+/// What one text is as a page of paths, of muxers, or of what the server says of itself.
+pub(super) fn read_whole(place: &str, text: &str, now: SystemTime) -> Result<Reading, Trouble> {
+    let value = json::parse(place, text)?;
+    let (page, mut sum) = (Part::new(place, &value), Sum::default());
+    let paths = sum.add_paths(page);
+    let muxers = sum.add_muxers(page, now);
+    let server = server(page, now);
+    paths.or(muxers).and_then(|()| sum.reading(place)).or_else(|trouble| match server {
+        Ok(server) => Ok(Reading { server, ..Reading::default() }),
+        Err(_) => Err(trouble),
+    })
+}
+
 /// Reads a list page after page.
 fn each_page(
     fetch: &Fetch,

@@ -8,13 +8,13 @@ const SUMMARIES: &str = include_str!("../../../testdata/srs/summaries.json");
 
 /// What three texts read as, whatever they say.
 fn read(summaries: &str, streams: &str, clients: &str) -> Result<Reading, Trouble> {
-    let list = |text: &str, key: &str| -> Result<Vec<Found>, Trouble> {
-        let value = json::parse("p", text)?;
-        let items = Part::new("p", &value).list(key)?;
-        Ok(items.map(|item| found(item.value().clone())).collect())
-    };
-    let summaries = found(json::parse("p", summaries)?);
-    reading(&summaries, &list(streams, "streams")?, &list(clients, "clients")?)
+    let [summaries, streams, clients] = [
+        found(json::parse("p", summaries)?),
+        found(json::parse("p", streams)?),
+        found(json::parse("p", clients)?),
+    ];
+    let (streams, clients) = (streams.items("streams")?, clients.items("clients")?);
+    reading(&summaries, &streams.collect::<Vec<_>>(), &clients.collect::<Vec<_>>())
 }
 
 fn found(value: Value) -> Found {
