@@ -34,6 +34,8 @@ pub struct Config {
     pub endpoint: Vec<EndpointConfig>,
     /// What the edge can carry.
     pub capacity: CapacityConfig,
+    /// When the edge takes no more viewers of its own accord.
+    pub limit: LimitConfig,
     /// Where figures come from.
     pub source: SourceConfig,
     /// The agent's own HTTP listener.
@@ -60,6 +62,18 @@ pub struct CapacityConfig {
     pub viewers: u32,
     /// Outgoing bits per second.
     pub bandwidth_bps: u64,
+    /// Whose speed stands in for `bandwidth_bps`: "" nobody's, `auto`, or an interface.
+    pub link: String,
+}
+
+/// `[limit]`; 0 viewers: no limit.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitConfig {
+    /// So many viewers, and the edge takes no new ones.
+    pub viewers: u32,
+    /// So few, and it takes them again; 0: nine tenths of `viewers`.
+    pub resume_viewers: u32,
 }
 
 /// `[source]`. Keys that a kind does not read are left alone, so that a flag can change the kind.
@@ -128,6 +142,7 @@ impl Default for Config {
             labels: Labels::new(),
             endpoint: Vec::new(),
             capacity: CapacityConfig::default(),
+            limit: LimitConfig::default(),
             source: SourceConfig::default(),
             control: ControlConfig::default(),
             telemetry: TelemetryConfig::default(),
@@ -175,11 +190,22 @@ pub const SETTINGS: &[Setting] = &[
     Setting { path: "interval", help: "Time between two heartbeats, 100ms to 60s" },
     Setting {
         path: "redirect_address",
-        help: "Host or address clients are sent to, ${env:NAME} is expanded; empty: the address \
-               of the interface that reaches the first target",
+        help: "Host or address clients are sent to; ${env:NAME}, ${ec2:public-ipv4} and its like, \
+               ${interface:eth0} and ${interface6:eth0} are replaced; empty: the address of the \
+               interface that reaches the first target",
     },
     Setting { path: "capacity.viewers", help: "Viewers this edge can carry; 0: unknown" },
     Setting { path: "capacity.bandwidth_bps", help: "Bits per second it can send; 0: unknown" },
+    Setting { path: "limit.viewers", help: "At so many viewers it takes no new ones; 0: no limit" },
+    Setting {
+        path: "limit.resume_viewers",
+        help: "At so few it takes them again; 0: nine tenths of limit.viewers",
+    },
+    Setting {
+        path: "capacity.link",
+        help: "Network interface whose speed stands in for capacity.bandwidth_bps; auto: the one \
+               that reaches the first target; empty: none",
+    },
     Setting {
         path: "source.kind",
         help: "Where figures come from: host, nginx-rtmp, nginx-stub-status, srs, mediamtx, wowza, \

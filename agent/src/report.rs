@@ -3,7 +3,7 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use tidegate_proto::{
-    edge::{Capacity, EdgeName, Endpoint, Host, Labels},
+    edge::{Capacity, EdgeName, Endpoint, Host, Labels, NAME_LEN_MAX},
     heartbeat::{Heartbeat, INTERVAL_DEFAULT, Load, Status, Trouble, Unacceptable},
     seal::PAYLOAD_LEN_MAX,
     stream::Streams,
@@ -24,6 +24,8 @@ pub enum Redirect {
     Fixed(Host),
     /// To the address of the interface that reaches the first target.
     Automatic,
+    /// To the host the state names, which may change.
+    Followed,
 }
 
 /// What does not change while an edge runs.
@@ -88,6 +90,8 @@ impl Profile {
                 text: "x".repeat(TROUBLE_TEXT_LEN_MAX),
             }),
             local_address: Some(IpAddr::from([0xffff; 8])),
+            redirect: format!("{}a", "a.".repeat(NAME_LEN_MAX / 2)).parse().ok(),
+            link_bps: Some(u64::MAX),
             target_count: u32::MAX,
             ..State::default()
         };
@@ -100,6 +104,8 @@ impl Profile {
 pub struct State {
     /// The operator beside the edge paused it.
     pub paused: bool,
+    /// It reached its viewer limit.
+    pub full: bool,
     /// Whether the source answered once.
     pub measured: bool,
     /// The last figures.
@@ -112,6 +118,10 @@ pub struct State {
     pub trouble: Option<Trouble>,
     /// The address of the interface that reaches the first target.
     pub local_address: Option<IpAddr>,
+    /// Where clients are sent, when the profile says that this is followed.
+    pub redirect: Option<Host>,
+    /// What the link carries, in bits per second; stands in where no capacity is configured.
+    pub link_bps: Option<u64>,
     /// How many redirectors are reported to.
     pub target_count: u32,
     /// Why the targets file was not taken when it changed.
@@ -124,14 +134,19 @@ pub fn heartbeat(profile: &Profile, state: &State, link_address: Option<IpAddr>)
     let redirect_address = match &profile.redirect {
         Redirect::Fixed(host) => Some(host.clone()),
         Redirect::Automatic => state.local_address.or(link_address).map(Host::Address),
+        Redirect::Followed => state.redirect.clone(),
+    };
+    let capacity = Capacity {
+        bandwidth_bps: profile.capacity.bandwidth_bps.or(state.link_bps),
+        ..profile.capacity
     };
     Heartbeat {
-        status: if state.paused { Status::Paused } else { Status::Running },
+        status: if state.paused || state.full { Status::Paused } else { Status::Running },
         name: Some(profile.name.clone()),
         redirect_address,
         endpoints: profile.endpoints.clone(),
         labels: profile.labels.clone(),
-        capacity: profile.capacity,
+        capacity,
         load: state.load,
         interval: profile.interval,
         trouble: state.trouble.as_ref().map(|trouble| Trouble {

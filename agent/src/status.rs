@@ -88,6 +88,8 @@ pub struct EdgeStatus {
     pub version: &'static str,
     /// Whether it was paused here.
     pub paused: bool,
+    /// Whether it reached its viewer limit.
+    pub full: bool,
     /// Why it doubts its figures.
     pub trouble: Option<Trouble>,
     /// Its figures.
@@ -183,6 +185,7 @@ impl EdgeStatus {
             edge_id: id.to_string(),
             version: crate::VERSION,
             paused: state.paused,
+            full: state.full,
             trouble: state.trouble,
             load: state.load,
             server: state.server,

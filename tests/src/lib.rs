@@ -18,4 +18,5 @@ pub mod rtmp;
 pub mod scene;
 pub mod site;
 pub mod tools;
+pub mod translator;
 pub mod wait;

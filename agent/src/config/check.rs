@@ -2,7 +2,12 @@
 
 mod source;
 
-use std::{net::SocketAddr, num::NonZeroU16, path::PathBuf, time::Duration};
+use std::{
+    net::SocketAddr,
+    num::{NonZeroU16, NonZeroU32},
+    path::PathBuf,
+    time::Duration,
+};
 
 use tidegate_proto::{
     edge::{
@@ -12,11 +17,14 @@ use tidegate_proto::{
 };
 use tracing_subscriber::EnvFilter;
 
-use super::{CapacityConfig, Config, EndpointConfig, LogFormat};
+use super::{CapacityConfig, Config, EndpointConfig, LimitConfig, LogFormat};
 use crate::{
+    limit::ViewerLimit,
+    link_speed::Link,
+    redirect::Inquiry,
     report::{Profile, Redirect},
     source::Plan,
-    variables::expand,
+    variables::Template,
 };
 
 /// Why a configuration was refused: the key, the fault and the way out.
@@ -29,10 +37,16 @@ pub struct Refused(pub String);
 pub struct Checked {
     /// What the edge says of itself.
     pub profile: Profile,
+    /// What to ask for where clients are sent, when the profile says that this is followed.
+    pub inquiry: Option<Inquiry>,
+    /// Whose speed is the capacity, when none is configured.
+    pub link: Option<Link>,
     /// Where the edge's UUID is kept.
     pub state_dir: PathBuf,
     /// The redirectors and their keys, not read yet.
     pub targets_file: PathBuf,
+    /// When the edge takes no more viewers of its own accord.
+    pub limit: Option<ViewerLimit>,
     /// Where figures come from.
     pub source: Plan,
     /// Where to listen for HTTP.
@@ -50,9 +64,10 @@ impl Config {
         environment: impl Fn(&str) -> Option<String>,
         host_name: impl FnOnce() -> Option<String>,
     ) -> Result<Checked, Refused> {
+        let (redirect, inquiry) = checked_redirect(&self.redirect_address, environment)?;
         let profile = Profile {
             name: checked_name(&self.name, host_name)?,
-            redirect: checked_redirect(&self.redirect_address, environment)?,
+            redirect,
             endpoints: checked_endpoints(&self.endpoint)?,
             labels: checked_labels(self.labels)?,
             capacity: checked_capacity(&self.capacity)?,
@@ -60,8 +75,11 @@ impl Config {
         };
         Ok(Checked {
             profile,
+            inquiry,
+            link: checked_link(&self.capacity)?,
             state_dir: checked_path("state_dir", self.state_dir)?,
             targets_file: checked_path("targets_file", self.targets_file)?,
+            limit: checked_limit(&self.limit)?,
             source: source::checked(self.source)?,
             control_listen: self.control.listen.parse().map_err(|_| {
                 refused(
@@ -114,19 +132,37 @@ pub fn name_of_host(host: &str) -> Option<EdgeName> {
     labels.collect::<Vec<_>>().join(".").parse().ok()
 }
 
+/// Only what needs no asking is settled here; the rest comes back as an inquiry.
 fn checked_redirect(
     text: &str,
     environment: impl Fn(&str) -> Option<String>,
-) -> Result<Redirect, Refused> {
+) -> Result<(Redirect, Option<Inquiry>), Refused> {
     if text.is_empty() {
-        return Ok(Redirect::Automatic);
+        return Ok((Redirect::Automatic, None));
     }
-    let expanded =
-        expand(text, environment).map_err(|why| Refused(format!("redirect_address: {why}")))?;
+    let template = Template::parse(text)
+        .and_then(|template| template.with_environment(environment))
+        .map_err(|why| Refused(format!("redirect_address: {why}")))?;
+    if template.variables().next().is_some() {
+        let inquiry =
+            Inquiry::new(template).map_err(|why| Refused(format!("redirect_address: {why}")))?;
+        return Ok((Redirect::Followed, Some(inquiry)));
+    }
+    let expanded = template.to_string();
     let host = expanded
         .parse()
         .map_err(|why| Refused(format!("redirect_address: {expanded:?}: {why}")))?;
-    Ok(Redirect::Fixed(host))
+    Ok((Redirect::Fixed(host), None))
+}
+
+fn checked_link(capacity: &CapacityConfig) -> Result<Option<Link>, Refused> {
+    if capacity.link.is_empty() {
+        return Ok(None);
+    }
+    let wanted = "auto or the name of a network interface such as eth0";
+    let link = Link::parse(&capacity.link)
+        .ok_or_else(|| refused("capacity.link", &capacity.link, wanted))?;
+    Ok((capacity.bandwidth_bps == 0).then_some(link))
 }
 
 fn checked_endpoints(endpoints: &[EndpointConfig]) -> Result<Vec<Endpoint>, Refused> {
@@ -172,6 +208,18 @@ fn checked_capacity(capacity: &CapacityConfig) -> Result<Capacity, Refused> {
         viewers: (capacity.viewers > 0).then_some(capacity.viewers),
         bandwidth_bps: (capacity.bandwidth_bps > 0).then_some(capacity.bandwidth_bps),
     })
+}
+
+fn checked_limit(limit: &LimitConfig) -> Result<Option<ViewerLimit>, Refused> {
+    let Some(full_at) = NonZeroU32::new(limit.viewers) else {
+        return match limit.resume_viewers {
+            0 => Ok(None),
+            _ => Err(Refused("limit.resume_viewers: needs limit.viewers".to_owned())),
+        };
+    };
+    let free_at = (limit.resume_viewers > 0).then_some(limit.resume_viewers);
+    let limit = ViewerLimit::new(full_at, free_at);
+    limit.map(Some).map_err(|why| Refused(format!("limit.resume_viewers: {why}")))
 }
 
 fn checked_interval(interval: Duration) -> Result<Duration, Refused> {

@@ -20,7 +20,10 @@ use tokio::{
 };
 
 use super::Shared;
-use crate::source::{Measurement, Server, Source, measure_checked, trouble};
+use crate::{
+    limit::ViewerLimit,
+    source::{Measurement, Server, Source, measure_checked, trouble},
+};
 
 /// Measurements are at least this share of an interval apart, however many targets there are: the
 /// rates that some sources make of two of them would be noise.
@@ -60,7 +63,12 @@ pub(super) fn start_thread(mut source: Box<dyn Source>, capacity: Capacity) -> i
 }
 
 /// Measures whenever a heartbeat is about to be sent, until the edge stops.
-pub(super) async fn run(shared: Arc<Shared>, mut thread: Thread, mut stopped: watch::Receiver<()>) {
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    mut thread: Thread,
+    limit: Option<ViewerLimit>,
+    mut stopped: watch::Receiver<()>,
+) {
     let mut ticks = tokio::time::interval(shared.profile.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut gauge = Gauge::new(shared.profile.interval, Instant::now());
@@ -84,22 +92,27 @@ pub(super) async fn run(shared: Arc<Shared>, mut thread: Thread, mut stopped: wa
                 gauge.take(answer.unwrap_or_else(lost), Instant::now(), alive);
             }
         }
-        publish(&shared, &gauge, Instant::now());
+        publish(&shared, &gauge, limit, Instant::now());
     }
 }
 
-fn publish(shared: &Shared, gauge: &Gauge, now: Instant) {
+fn publish(shared: &Shared, gauge: &Gauge, limit: Option<ViewerLimit>, now: Instant) {
     let Reading { load, streams, server, trouble } = gauge.reading(now);
     shared.state.send_if_modified(|state| {
         let measured = gauge.last.is_some();
         log_change(state.trouble.as_ref(), trouble.as_ref());
+        let full = limit.is_some_and(|limit| limit.is_full(state.full, load.viewers));
+        if full != state.full {
+            tracing::info!(full, viewers = load.viewers, "the viewer limit");
+        }
         let changed = state.trouble != trouble
             || state.load != load
             || state.streams != streams
             || state.server != server
+            || state.full != full
             || state.measured != measured;
         (state.load, state.measured, state.trouble) = (load, measured, trouble);
-        (state.streams, state.server) = (streams, server);
+        (state.streams, state.server, state.full) = (streams, server, full);
         changed
     });
 }

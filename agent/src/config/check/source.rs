@@ -69,6 +69,11 @@ fn checked_command(key: &str, words: Vec<String>) -> Result<Vec<String>, Refused
 
 fn checked_ask(key: &str, source: SourceConfig) -> Result<Ask, Refused> {
     let url_key = format!("{key}.url");
+    if source.url.is_empty() {
+        return Err(Refused(format!(
+            "{url_key}: must say where the server answers, such as http://127.0.0.1:8080/stat"
+        )));
+    }
     let uri: warp::http::Uri =
         source.url.parse().map_err(|_| refused(&url_key, &source.url, "an http:// URL"))?;
     let Some(authority) = uri.authority().filter(|_| uri.scheme_str() == Some("http")) else {
