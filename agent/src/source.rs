@@ -8,6 +8,7 @@ mod figures;
 pub mod file;
 mod frozen;
 pub mod host;
+mod json;
 mod mediamtx;
 mod meter;
 mod nginx_rtmp;

@@ -51,15 +51,22 @@ impl Fetch {
 
     /// The page at the base URL itself, or at `path` below it; `path` begins with a slash.
     pub(super) fn text(&self, path: &str) -> Result<String, Trouble> {
+        let url = format!("{}{path}", self.base);
+        found(&url, self.get(&url, "*/*")?)
+    }
+
+    /// The same where an older server may not have the page; `None`: it answers 404.
+    pub(super) fn text_if_there(&self, path: &str) -> Result<Option<String>, Trouble> {
         self.get(&format!("{}{path}", self.base), "*/*")
     }
 
     /// The JSON at `path` from the root of the server, wherever the base URL points.
     pub(super) fn json_from_root(&self, path: &str) -> Result<String, Trouble> {
-        self.get(&format!("{}{path}", split_url(&self.base).0), "application/json")
+        let url = format!("{}{path}", split_url(&self.base).0);
+        found(&url, self.get(&url, "application/json")?)
     }
 
-    fn get(&self, url: &str, accept: &str) -> Result<String, Trouble> {
+    fn get(&self, url: &str, accept: &str) -> Result<Option<String>, Trouble> {
         let until = Instant::now() + self.patience;
         let mut answer = self.call(url, accept, None, until)?;
         if let (401, Some(login)) = (answer.status().as_u16(), &self.login) {
@@ -72,10 +79,11 @@ impl Fetch {
         }
         match answer.status().as_u16() {
             200 => {}
+            404 => return Ok(None),
             status => return Err(refused(url, status, self.login.as_ref())),
         }
         let body = answer.body_mut().with_config().limit(PAGE_LEN_MAX);
-        body.read_to_string().map_err(|error| unreadable(url, &error))
+        body.read_to_string().map(Some).map_err(|error| unreadable(url, &error))
     }
 
     fn call(
@@ -94,6 +102,11 @@ impl Fetch {
         let request = request.config().timeout_global(Some(left)).build();
         request.call().map_err(|error| unreachable(url, &error))
     }
+}
+
+/// A page that must be there.
+fn found(url: &str, page: Option<String>) -> Result<String, Trouble> {
+    page.ok_or_else(|| refused(url, 404, None))
 }
 
 /// Scheme and authority of a URL, and its path with the query.

@@ -71,6 +71,7 @@ pub(super) fn parse_moment(text: &str) -> Result<Reading, Wrong> {
             version: moment.version.map(|name| name.chars().take(VERSION_LEN_MAX).collect()),
             uptime: moment.uptime_s.map(Duration::from_secs_f64),
         },
+        ..Reading::default()
     })
 }
 

@@ -1,6 +1,9 @@
 //! A media server's own pages: asked, read, metered, and doubted where they stand still.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use tidegate_proto::heartbeat::{Load, Trouble};
 
@@ -19,6 +22,10 @@ pub(super) struct Reading {
     pub(super) load: Load,
     pub(super) bytes_out: Option<Counters>,
     pub(super) bytes_in: Option<Counters>,
+    /// When the server counted those bytes, by its own clock; `None`: as it answered.
+    pub(super) counted_at: Option<Duration>,
+    /// Viewers to whom bytes must flow all the time; `None`: all of them, where somebody publishes.
+    pub(super) steady_viewers: Option<u32>,
     /// Viewers by `application/stream`.
     pub(super) streams: Option<BTreeMap<String, u32>>,
     pub(super) server: Server,
@@ -49,9 +56,25 @@ pub(super) struct Scales {
     sent: Meter,
     received: Meter,
     watch: Watch,
+    /// When the last bytes were counted, by the server's clock and by ours.
+    counted: Option<(Duration, Instant)>,
 }
 
 impl Scales {
+    /// When the bytes of a reading were counted. A server that counts every few seconds shows the
+    /// same bytes twice in between, which by our clock would look like a pause.
+    fn counted(&mut self, at: Option<Duration>, now: Instant) -> Instant {
+        let Some(at) = at else { return now };
+        if self.counted.is_some_and(|(last, _)| at < last) {
+            // The server's clock was set back, so older readings say nothing about this one.
+            (self.sent, self.received, self.counted) = Default::default();
+        }
+        let (last, then) = self.counted.unwrap_or((at, now));
+        let then = then.checked_add(at - last).unwrap_or(now);
+        self.counted = Some((at, then));
+        then
+    }
+
     /// Meters the counters of a reading of `place`, and doubts it where it stands still.
     pub(super) fn weigh(
         &mut self,
@@ -62,15 +85,17 @@ impl Scales {
         let signs = Signs {
             uptime: reading.server.uptime,
             bytes_out: reading.bytes_out.as_ref(),
-            viewers: reading.load.viewers,
-            publishers: reading.load.publishers,
+            viewers: reading.steady_viewers.or(reading.load.viewers),
+            // A server may pull what nobody publishes to it; steady viewers allow for that.
+            publishers: reading.load.publishers.filter(|_| reading.steady_viewers.is_none()),
         };
         if let Some(what) = self.watch.frozen(&signs, now) {
             let text = format!("the figures of {place} are frozen: {what}");
             return Err(trouble("source_frozen", text));
         }
-        let sent = reading.bytes_out.and_then(|bytes| self.sent.rate_bps(&bytes, now));
-        let received = reading.bytes_in.and_then(|bytes| self.received.rate_bps(&bytes, now));
+        let counted = self.counted(reading.counted_at, now);
+        let sent = reading.bytes_out.and_then(|bytes| self.sent.rate_bps(&bytes, counted));
+        let received = reading.bytes_in.and_then(|bytes| self.received.rate_bps(&bytes, counted));
         let load = Load {
             bandwidth_out_bps: sent.or(reading.load.bandwidth_out_bps),
             bandwidth_in_bps: received.or(reading.load.bandwidth_in_bps),

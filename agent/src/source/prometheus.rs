@@ -58,6 +58,7 @@ pub(super) fn read(place: &str, text: &str, series: &Series) -> Result<Reading, 
             version: None,
             uptime: page.sum("uptime_s", EXACT_MAX)?.map(Duration::from_secs_f64),
         },
+        ..Reading::default()
     })
 }
 
