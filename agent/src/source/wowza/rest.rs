@@ -68,7 +68,7 @@ pub(super) fn read_vhost(reading: &mut Reading, place: &str, text: &str) -> Resu
     }
     reading.load.viewers = Some(vhost.total_connections);
     // Those who publish are among them, and nothing has to flow to them.
-    reading.steady_viewers = Some(0);
+    reading.viewers_fed = Some(0);
     reading.bytes_in = Some([(String::new(), vhost.bytes_in)].into());
     reading.bytes_out = Some([(String::new(), vhost.bytes_out)].into());
     Ok(())

@@ -105,7 +105,7 @@ fn the_rest_api_is_read() {
     rest::read_vhost(&mut reading, "http://e", APPLICATION).expect("a recorded answer");
     assert_eq!((reading.load.viewers, reading.load.publishers), (Some(0), None));
     assert_eq!(reading.bytes_out, Some([(String::new(), 0)].into()));
-    assert_eq!(reading.steady_viewers, Some(0), "they may all be publishers");
+    assert_eq!(reading.viewers_fed, Some(0), "they may all be publishers");
     rest::read_machine(&mut reading, "http://e", MACHINE).expect("a described answer");
     assert_eq!(reading.load.cpu_utilization, Some(0.25));
     assert_eq!(reading.load.memory_utilization, Some(0.75));
