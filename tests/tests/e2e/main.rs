@@ -22,6 +22,7 @@ mod oracle;
 mod players;
 mod policies;
 mod restart;
+mod rotation;
 mod rtmp_follow;
 mod rtmp_hostile;
 mod rtmp_policy;
