@@ -65,7 +65,14 @@ impl Row {
             (sent.failed == 0, format!("{} could not be sent", sent.failed)),
             (sent.acks > 0, "no ack came".to_owned()),
             (sent.acks_refused == 0, format!("{} acks were refused", sent.acks_refused)),
-            (self.left_up.is_empty(), format!("left UP: {}", self.left_up.join(", "))),
+            (
+                self.left_up.is_empty(),
+                format!(
+                    "{} times an edge left UP, first {:?}",
+                    self.left_up.len(),
+                    self.left_up.first()
+                ),
+            ),
             (told.redirects > 0, "no client was redirected".to_owned()),
             (told.others == 0, format!("{} clients got no edge", told.others)),
         ];
