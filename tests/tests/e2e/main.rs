@@ -21,6 +21,7 @@ mod metrics;
 mod oracle;
 mod players;
 mod policies;
+mod python_sender;
 mod restart;
 mod rotation;
 mod rtmp_follow;
