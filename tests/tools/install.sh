@@ -93,7 +93,8 @@ install_packages() {
     # The tests start their own nginx; the package must not leave one of the system on port 80.
     local policy=/usr/sbin/policy-rc.d denied=no status=0
     if [[ ! -e $policy ]]; then
-        printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 755 /dev/stdin "$policy"
+        # shellcheck disable=SC2016 # The written script expands it.
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 755 /dev/stdin "$policy"
         denied=yes
     fi
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \

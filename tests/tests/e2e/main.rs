@@ -17,6 +17,7 @@ mod http_hostile;
 mod kill;
 mod load;
 mod main_job;
+mod media_server;
 mod metrics;
 mod oracle;
 mod players;
