@@ -17,6 +17,9 @@ pub struct Report {
     pub(super) rows: Vec<Row>,
 }
 
+/// A line of the table: its name, and its figure of each redirector.
+type Line = (&'static str, fn(&Row) -> u64);
+
 /// One redirector's side, and its edges' side of the same.
 #[derive(Debug)]
 pub(super) struct Row {
@@ -99,7 +102,7 @@ impl fmt::Display for Report {
         write!(f, "{:<32}", "redirector")?;
         (1..=self.rows.len()).try_for_each(|at| write!(f, "{at:>10}"))?;
         writeln!(f)?;
-        let lines: [(&str, fn(&Row) -> u64); 8] = [
+        let lines: [Line; 8] = [
             ("sent, goodbyes included", |row| row.sent.datagrams),
             ("accepted", |row| row.accepted),
             ("rejected", |row| row.rejected.values().sum::<f64>() as u64),

@@ -31,7 +31,7 @@ impl Watch {
     /// Returns once every edge was shown.
     pub(super) fn begin(admin: SocketAddr, edges: usize) -> Self {
         let (end, ended) = oneshot::channel();
-        let (synced, is_synced) = std::sync::mpsc::channel();
+        let (synced, is_synced) = std::sync::mpsc::sync_channel(1);
         let thread = thread::spawn(move || {
             let runtime = Runtime::new().expect("a runtime");
             runtime.block_on(async move {
