@@ -21,6 +21,8 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! `examples/media_server.rs` is such a server, whole.
 
 pub mod config;
 pub mod control;

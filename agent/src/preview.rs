@@ -43,6 +43,8 @@ pub struct Preview {
     trouble: Option<Trouble>,
     interval_ms: u64,
     agent_version: String,
+    /// What the media server says it is; null: unknown.
+    server_version: Option<String>,
     target_count: u32,
 }
 
@@ -115,7 +117,10 @@ fn measured(checked: &Checked, mut state: State) -> (Heartbeat, Option<BTreeMap<
     }
     let mut streams = None;
     match measure_checked(source.as_mut(), &checked.profile.capacity) {
-        Ok(measurement) => (state.load, streams) = (measurement.load, measurement.streams),
+        Ok(measurement) => {
+            (state.load, state.server) = (measurement.load, measurement.server);
+            streams = measurement.streams;
+        }
         Err(trouble) => state.trouble = Some(trouble),
     }
     (heartbeat(&checked.profile, &state, None), streams)
@@ -150,6 +155,7 @@ impl Preview {
             trouble: heartbeat.trouble,
             interval_ms: u64::try_from(heartbeat.interval.as_millis()).unwrap_or(u64::MAX),
             agent_version: heartbeat.agent_version,
+            server_version: Some(heartbeat.server_version).filter(|text| !text.is_empty()),
             target_count: heartbeat.target_count,
         }
     }

@@ -4,7 +4,9 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use tidegate_proto::{
     edge::{Capacity, EdgeName, Endpoint, Host, Labels, NAME_LEN_MAX},
-    heartbeat::{Heartbeat, INTERVAL_DEFAULT, Load, Status, Trouble, Unacceptable},
+    heartbeat::{
+        Heartbeat, INTERVAL_DEFAULT, Load, SERVER_VERSION_LEN_MAX, Status, Trouble, Unacceptable,
+    },
     seal::PAYLOAD_LEN_MAX,
     stream::Streams,
 };
@@ -75,27 +77,7 @@ impl Profile {
     }
 
     fn longest_heartbeat(&self) -> Heartbeat {
-        let state = State {
-            paused: true,
-            load: Load {
-                viewers: Some(u32::MAX),
-                publishers: Some(u32::MAX),
-                bandwidth_out_bps: Some(u64::MAX),
-                bandwidth_in_bps: Some(u64::MAX),
-                cpu_utilization: Some(1.0),
-                memory_utilization: Some(1.0),
-            },
-            trouble: Some(Trouble {
-                code: "x".repeat(TROUBLE_CODE_LEN_MAX),
-                text: "x".repeat(TROUBLE_TEXT_LEN_MAX),
-            }),
-            local_address: Some(IpAddr::from([0xffff; 8])),
-            redirect: format!("{}a", "a.".repeat(NAME_LEN_MAX / 2)).parse().ok(),
-            link_bps: Some(u64::MAX),
-            target_count: u32::MAX,
-            ..State::default()
-        };
-        heartbeat(self, &state, None)
+        heartbeat(self, &State::longest(), None)
     }
 }
 
@@ -128,6 +110,32 @@ pub struct State {
     pub targets_fault: Option<String>,
 }
 
+impl State {
+    /// The most there can be to say, less what is left out where there is no room.
+    fn longest() -> Self {
+        Self {
+            paused: true,
+            load: Load {
+                viewers: Some(u32::MAX),
+                publishers: Some(u32::MAX),
+                bandwidth_out_bps: Some(u64::MAX),
+                bandwidth_in_bps: Some(u64::MAX),
+                cpu_utilization: Some(1.0),
+                memory_utilization: Some(1.0),
+            },
+            trouble: Some(Trouble {
+                code: "x".repeat(TROUBLE_CODE_LEN_MAX),
+                text: "x".repeat(TROUBLE_TEXT_LEN_MAX),
+            }),
+            local_address: Some(IpAddr::from([0xffff; 8])),
+            redirect: format!("{}a", "a.".repeat(NAME_LEN_MAX / 2)).parse().ok(),
+            link_bps: Some(u64::MAX),
+            target_count: u32::MAX,
+            ..Self::default()
+        }
+    }
+}
+
 /// Makes the heartbeat without its streams. `link_address` stands in until the first target's interface is known.
 #[must_use]
 pub fn heartbeat(profile: &Profile, state: &State, link_address: Option<IpAddr>) -> Heartbeat {
@@ -140,7 +148,7 @@ pub fn heartbeat(profile: &Profile, state: &State, link_address: Option<IpAddr>)
         bandwidth_bps: profile.capacity.bandwidth_bps.or(state.link_bps),
         ..profile.capacity
     };
-    Heartbeat {
+    let heartbeat = Heartbeat {
         status: if state.paused || state.full { Status::Paused } else { Status::Running },
         name: Some(profile.name.clone()),
         redirect_address,
@@ -154,8 +162,22 @@ pub fn heartbeat(profile: &Profile, state: &State, link_address: Option<IpAddr>)
             text: cut(&trouble.text, TROUBLE_TEXT_LEN_MAX),
         }),
         agent_version: crate::VERSION.to_owned(),
+        server_version: String::new(),
         target_count: state.target_count,
         streams: None,
+    };
+    with_server_version(heartbeat, state)
+}
+
+/// Adds the media server's version where there is room, since it is for the eyes alone.
+fn with_server_version(heartbeat: Heartbeat, state: &State) -> Heartbeat {
+    let Some(version) = &state.server.version else { return heartbeat };
+    let server_version = cut(version, SERVER_VERSION_LEN_MAX);
+    let told = Heartbeat { server_version, ..heartbeat };
+    if told.encode().len() <= PAYLOAD_LEN_MAX {
+        told
+    } else {
+        Heartbeat { server_version: String::new(), ..told }
     }
 }
 
@@ -237,9 +259,23 @@ mod tests {
     }
 
     #[test]
-    fn a_long_trouble_is_cut_at_a_character() {
+    fn the_server_version_gives_way_where_there_is_no_room() {
+        let version = "x".repeat(SERVER_VERSION_LEN_MAX);
+        let server = Server { version: Some(version.clone()), ..Server::default() };
+        let quiet = State { server: server.clone(), ..State::default() };
+        let longest = State { server, ..State::longest() };
+        for (state, told) in [(quiet, version.as_str()), (longest, "")] {
+            let sent = heartbeat(&widest_profile(), &state, None);
+            assert!(sent.encode().len() <= PAYLOAD_LEN_MAX);
+            assert_eq!(sent.server_version, told);
+        }
+    }
+
+    #[test]
+    fn long_texts_are_cut_at_a_character() {
         let trouble = Trouble { code: "é".repeat(400), text: "é".repeat(400) };
-        let state = State { trouble: Some(trouble), ..State::default() };
+        let server = Server { version: Some("é".repeat(400)), ..Server::default() };
+        let state = State { trouble: Some(trouble), server, ..State::default() };
         let sent = heartbeat(&widest_profile(), &state, None);
         assert!(sent.encode().len() <= PAYLOAD_LEN_MAX);
         assert_eq!(Heartbeat::decode(&sent.encode()), Ok(sent));

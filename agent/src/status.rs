@@ -75,6 +75,16 @@ impl TargetStatus {
             acks_repeated: 0,
         }
     }
+
+    /// Counts on from what another session with the same redirector counted.
+    pub(crate) fn go_on_from(&mut self, before: &Self) {
+        self.heartbeats = before.heartbeats;
+        self.acks = before.acks;
+        self.send_errors = before.send_errors;
+        self.acks_unexpected = before.acks_unexpected;
+        self.acks_forged = before.acks_forged;
+        self.acks_repeated = before.acks_repeated;
+    }
 }
 
 /// An edge and its targets at one instant; the answer of `/status`.

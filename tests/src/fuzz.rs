@@ -49,7 +49,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("source_pages", source_pages),
 ];
 
-/// The edge that acks in the corpus are for; `a0` to `af`, as in the vector of docs/wire.md.
+/// The edge that acks in the corpus are for; `a0` to `af`, as in the vector of docs/heartbeat.md.
 const ACKED_EDGE: EdgeId = EdgeId([
     0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8, 0xa9, 0xaa, 0xab, 0xac, 0xad, 0xae, 0xaf,
 ]);
@@ -78,7 +78,7 @@ pub fn payload(bytes: &[u8]) -> Verdict {
     Verdict::Accepted
 }
 
-/// The key of a datagram under the fleet key `00` to `1f`, that of the vector in docs/wire.md.
+/// The key of a datagram under the fleet key `00` to `1f`, that of the vector in docs/heartbeat.md.
 fn session_key(datagram: &Datagram<'_>) -> SessionKey {
     let header = &datagram.header;
     let fleet = FleetKey::from_bytes(std::array::from_fn(|i| i as u8));

@@ -13,6 +13,7 @@ pub mod media;
 pub mod metrics;
 pub mod process;
 pub mod programs;
+pub mod rotation;
 pub mod rpc;
 pub mod rtmp;
 pub mod scene;
