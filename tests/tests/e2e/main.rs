@@ -18,6 +18,7 @@ mod kill;
 mod load;
 mod main_job;
 mod metrics;
+mod nginx_rtmp;
 mod oracle;
 mod players;
 mod policies;
