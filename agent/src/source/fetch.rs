@@ -37,6 +37,8 @@ impl Fetch {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
+            // A kept connection would always lead to the same worker of a server that has several.
+            .max_idle_connections(0)
             .proxy(None)
             .user_agent(concat!("tidegate-agent/", env!("CARGO_PKG_VERSION")))
             .build();

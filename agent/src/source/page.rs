@@ -111,3 +111,44 @@ impl<P: Page> Source for PageSource<P> {
         self.scales.weigh(self.fetch.place(), reading, Instant::now())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    struct NoPage;
+
+    impl Page for NoPage {
+        fn read(&mut self, _: &Fetch) -> Result<Reading, Trouble> {
+            Ok(Reading::default())
+        }
+    }
+
+    /// The code after eight seconds without a byte.
+    fn still(viewers_fed: Option<u32>) -> Option<String> {
+        let fetch = Fetch::new("http://127.0.0.1", None, Duration::from_secs(1));
+        let (mut source, start) = (PageSource::new(NoPage, fetch), Instant::now());
+        let mut code = None;
+        for second in (0..=8).step_by(2) {
+            let reading = Reading {
+                load: Load { viewers: Some(5), publishers: Some(1), ..Load::default() },
+                viewers_fed,
+                bytes_out: Some([(String::new(), 7)].into()),
+                server: Server { version: None, uptime: Some(Duration::from_secs(second)) },
+                ..Reading::default()
+            };
+            let measured = source.weigh(reading, start + Duration::from_secs(second));
+            code = measured.err().map(|trouble| trouble.code);
+        }
+        code
+    }
+
+    #[test]
+    fn viewers_who_wait_need_no_byte() {
+        assert_eq!(still(None).as_deref(), Some("source_frozen"));
+        assert_eq!(still(Some(1)).as_deref(), Some("source_frozen"));
+        assert_eq!(still(Some(0)), None);
+    }
+}

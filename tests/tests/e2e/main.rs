@@ -19,6 +19,7 @@ mod load;
 mod main_job;
 mod media_server;
 mod metrics;
+mod nginx_rtmp;
 mod oracle;
 mod players;
 mod policies;
