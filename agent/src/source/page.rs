@@ -118,20 +118,11 @@ mod tests {
 
     use super::*;
 
-    struct NoPage;
-
-    impl Page for NoPage {
-        fn read(&mut self, _: &Fetch) -> Result<Reading, Trouble> {
-            Ok(Reading::default())
-        }
-    }
-
-    /// The code after eight seconds without a byte.
+    /// The code after twelve seconds without a byte.
     fn still(viewers_fed: Option<u32>) -> Option<String> {
-        let fetch = Fetch::new("http://127.0.0.1", None, Duration::from_secs(1));
-        let (mut source, start) = (PageSource::new(NoPage, fetch), Instant::now());
+        let (mut scales, start) = (Scales::default(), Instant::now());
         let mut code = None;
-        for second in (0..=8).step_by(2) {
+        for second in (0..=12).step_by(2) {
             let reading = Reading {
                 load: Load { viewers: Some(5), publishers: Some(1), ..Load::default() },
                 viewers_fed,
@@ -139,7 +130,7 @@ mod tests {
                 server: Server { version: None, uptime: Some(Duration::from_secs(second)) },
                 ..Reading::default()
             };
-            let measured = source.weigh(reading, start + Duration::from_secs(second));
+            let measured = scales.weigh("a page", reading, start + Duration::from_secs(second));
             code = measured.err().map(|trouble| trouble.code);
         }
         code

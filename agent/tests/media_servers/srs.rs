@@ -172,15 +172,15 @@ fn still(kind: &'static str) -> Vec<Result<(), String>> {
         (status, text.replace(r#""srs_uptime":3540"#, &format!(r#""srs_uptime":{uptime}"#)))
     });
     let mut source = source(&server);
-    (0..4).map(|_| source.measure().map(|_| ()).map_err(|trouble| trouble.code)).collect()
+    (0..6).map(|_| source.measure().map(|_| ()).map_err(|trouble| trouble.code)).collect()
 }
 
 #[test]
 fn bytes_that_stand_still_are_frozen_where_bytes_must_flow() {
     let frozen = Err("source_frozen".to_owned());
-    assert_eq!(still("rtmp-play"), [Ok(()), Ok(()), frozen.clone(), frozen]);
+    assert_eq!(still("rtmp-play"), [Ok(()), Ok(()), Ok(()), Ok(()), frozen.clone(), frozen]);
     for uncounted in ["hls-play", "rtc-play", "srt-play", "Play"] {
-        assert_eq!(still(uncounted), [const { Ok(()) }; 4], "{uncounted}");
+        assert_eq!(still(uncounted), [const { Ok(()) }; 6], "{uncounted}");
     }
 }
 

@@ -127,7 +127,7 @@ fn counters_are_metered_and_a_frozen_program_is_told() {
     let mut source = shell("", PATIENCE);
     let start = Instant::now();
     let mut frozen = None;
-    for turn in 0..4_u32 {
+    for turn in 0..5_u32 {
         let text =
             format!(r#"{{"viewers": 3, "uptime_s": {}, "bytes_out_total": 5}}"#, 10 + turn * 3);
         let reading = parse_moment(&text).expect("figures");
