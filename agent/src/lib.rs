@@ -21,13 +21,19 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! `examples/media_server.rs` is such a server, whole.
 
 pub mod config;
 pub mod control;
 pub mod identity;
+pub mod limit;
+pub mod link_speed;
 pub mod metrics;
+pub mod operator;
 pub mod preview;
 pub mod program;
+pub mod redirect;
 pub mod report;
 pub mod sender;
 pub mod source;
@@ -36,6 +42,7 @@ pub mod targets;
 pub mod telemetry;
 pub mod variables;
 
+pub use limit::ViewerLimit;
 pub use report::{Profile, Redirect};
 pub use sender::{Controls, EdgeHandle, EdgeSender, StartError};
 pub use source::{Measurement, Source};

@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::ArgMatches;
-use tidegate_agent::{preview::preview, program};
+use tidegate_agent::{operator, preview::preview, program};
 use tidegate_proto::program::{Failure, start};
 
 fn main() -> ExitCode {
@@ -11,6 +11,10 @@ fn main() -> ExitCode {
 }
 
 fn obey(matches: &ArgMatches) -> Result<(), Failure> {
+    if let Some((verb, matches)) = operator::asked(matches) {
+        print(&operator::obey(verb, matches)?);
+        return Ok(());
+    }
     let checked = program::configure(matches)?;
     if matches.get_flag("check") {
         print(&program::check(checked)?);

@@ -45,11 +45,28 @@ pub const METRICS: &[Metric] = &[
         samples: |edge| alone(u8::from(edge.paused)),
     },
     Metric {
+        name: "tidegate_agent_full",
+        kind: "gauge",
+        help: "1 while the edge takes no new viewers because it reached its viewer limit.",
+        labels: &[],
+        samples: |edge| alone(u8::from(edge.full)),
+    },
+    Metric {
         name: "tidegate_agent_trouble",
         kind: "gauge",
         help: "1 while the edge doubts its own figures and takes no new viewers.",
         labels: &[],
         samples: |edge| alone(u8::from(edge.trouble.is_some())),
+    },
+    Metric {
+        name: "tidegate_agent_trouble_reason",
+        kind: "gauge",
+        help: "1 under the reason code while the edge doubts its own figures.",
+        labels: &["code"],
+        samples: |edge| {
+            let codes = edge.trouble.iter().map(|trouble| vec![trouble.code.clone()]);
+            codes.map(|labels| (labels, 1.0)).collect()
+        },
     },
     Metric {
         name: "tidegate_agent_targets_fault",
@@ -64,6 +81,33 @@ pub const METRICS: &[Metric] = &[
         help: "Viewers as last measured; absent while unknown.",
         labels: &[],
         samples: |edge| edge.load.viewers.map(alone).unwrap_or_default(),
+    },
+    Metric {
+        name: "tidegate_agent_bandwidth_out_bits_per_second",
+        kind: "gauge",
+        help: "What goes out to viewers as last measured; absent while unknown.",
+        labels: &[],
+        samples: |edge| {
+            edge.load.bandwidth_out_bps.map(|bps| alone(bps as f64)).unwrap_or_default()
+        },
+    },
+    Metric {
+        name: "tidegate_agent_server_info",
+        kind: "gauge",
+        help: "Always 1; the label is the media server's word about its version.",
+        labels: &["version"],
+        samples: |edge| {
+            edge.server.version.iter().map(|version| (vec![version.clone()], 1.0)).collect()
+        },
+    },
+    Metric {
+        name: "tidegate_agent_server_uptime_seconds",
+        kind: "gauge",
+        help: "How long the media server has been running, by its own word.",
+        labels: &[],
+        samples: |edge| {
+            edge.server.uptime.map(|time| alone(time.as_secs_f64())).unwrap_or_default()
+        },
     },
     Metric {
         name: "tidegate_agent_registered",

@@ -1,6 +1,11 @@
 //! What would be sent, as JSON with plain numbers: `--once --print`. Nothing is sent or written.
 
-use std::{collections::BTreeMap, net::ToSocketAddrs, thread, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{SocketAddr, ToSocketAddrs},
+    thread,
+    time::Duration,
+};
 
 use serde::Serialize;
 use tidegate_proto::{
@@ -11,6 +16,7 @@ use tidegate_proto::{
 use crate::{
     config::Checked,
     identity,
+    redirect::Inquiry,
     report::{Redirect, State, heartbeat},
     sender::local_address_towards,
     source::measure_checked,
@@ -37,6 +43,8 @@ pub struct Preview {
     trouble: Option<Trouble>,
     interval_ms: u64,
     agent_version: String,
+    /// What the media server says it is; null: unknown.
+    server_version: Option<String>,
     target_count: u32,
 }
 
@@ -70,34 +78,56 @@ pub fn preview(mut checked: Checked) -> (Preview, Vec<String>) {
     if checked.profile.drop_labels_that_do_not_fit() {
         faults.push("labels: too long for a heartbeat, so they are not sent".to_owned());
     }
-    let (heartbeat, streams) = measured(&checked, &targets);
+    let state = settled(&checked, &targets, &mut faults);
+    let (heartbeat, streams) = measured(&checked, state);
     (Preview::new(heartbeat, streams, edge_id), faults)
 }
 
-fn measured(checked: &Checked, targets: &[Target]) -> (Heartbeat, Option<BTreeMap<String, u32>>) {
-    let mut source = checked.source.open();
-    let mut state = State {
-        target_count: u32::try_from(targets.len()).unwrap_or(u32::MAX),
-        local_address: match checked.profile.redirect {
-            Redirect::Automatic => targets.first().and_then(local_address_for),
-            Redirect::Fixed(_) => None,
-        },
-        ..State::default()
+/// What is known before anything is measured.
+fn settled(checked: &Checked, targets: &[Target], faults: &mut Vec<String>) -> State {
+    let first = targets.first();
+    let local_address = match checked.profile.redirect {
+        Redirect::Automatic => {
+            first.and_then(|first| addresses(first).find_map(local_address_towards))
+        }
+        Redirect::Fixed(_) | Redirect::Followed => None,
     };
-    if measure_checked(source.as_mut()).is_ok() {
+    let asked = checked.inquiry.as_ref().map(Inquiry::ask);
+    let speed = checked
+        .link
+        .as_ref()
+        .map(|link| link.speed_bps(|| first.and_then(|first| addresses(first).next())));
+    State {
+        target_count: u32::try_from(targets.len()).unwrap_or(u32::MAX),
+        local_address,
+        redirect: asked.and_then(|asked| known(asked, faults)),
+        link_bps: speed.and_then(|speed| known(speed, faults)),
+        ..State::default()
+    }
+}
+
+fn known<T, E: ToString>(answer: Result<T, E>, faults: &mut Vec<String>) -> Option<T> {
+    answer.map_err(|error| faults.push(error.to_string())).ok()
+}
+
+fn measured(checked: &Checked, mut state: State) -> (Heartbeat, Option<BTreeMap<String, u32>>) {
+    let mut source = checked.source.open(checked.profile.interval);
+    if measure_checked(source.as_mut(), &checked.profile.capacity).is_ok() {
         thread::sleep(BETWEEN_MEASUREMENTS);
     }
     let mut streams = None;
-    match measure_checked(source.as_mut()) {
-        Ok(measurement) => (state.load, streams) = (measurement.load, measurement.streams),
+    match measure_checked(source.as_mut(), &checked.profile.capacity) {
+        Ok(measurement) => {
+            (state.load, state.server) = (measurement.load, measurement.server);
+            streams = measurement.streams;
+        }
         Err(trouble) => state.trouble = Some(trouble),
     }
     (heartbeat(&checked.profile, &state, None), streams)
 }
 
-fn local_address_for(target: &Target) -> Option<std::net::IpAddr> {
-    let mut addresses = (target.host(), target.port()).to_socket_addrs().ok()?;
-    addresses.find_map(local_address_towards)
+fn addresses(target: &Target) -> impl Iterator<Item = SocketAddr> {
+    (target.host(), target.port()).to_socket_addrs().into_iter().flatten()
 }
 
 impl Preview {
@@ -125,6 +155,7 @@ impl Preview {
             trouble: heartbeat.trouble,
             interval_ms: u64::try_from(heartbeat.interval.as_millis()).unwrap_or(u64::MAX),
             agent_version: heartbeat.agent_version,
+            server_version: Some(heartbeat.server_version).filter(|text| !text.is_empty()),
             target_count: heartbeat.target_count,
         }
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
-use tidegate_proto::{ports_file, program::Failure, settings};
+use tidegate_proto::{edge::Host, ports_file, program::Failure, settings};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -17,7 +17,8 @@ use tokio::{
 use crate::{
     EdgeSender, StartError,
     config::{Checked, Config, ENVIRONMENT_PREFIX, SETTINGS},
-    control, identity,
+    control, identity, operator,
+    redirect::{ASK_EVERY, Inquiry},
     targets::{Target, TargetsFile, edge_of, is_weak},
     telemetry,
     variables::process_environment,
@@ -44,7 +45,11 @@ Examples:
     $ tidegate-agent --config agent.toml
 
   Take no new viewers for a while:
-    $ curl -X POST http://127.0.0.1:1938/pause
+    $ tidegate-agent pause
+    $ tidegate-agent unpause
+
+  See how it and its redirectors are doing:
+    $ tidegate-agent status
 
 Exit codes: 0 clean stop, 64 bad configuration, 1 failure to start or to go on.";
 
@@ -70,6 +75,7 @@ pub fn command() -> Command {
         .arg(switch("check", "Check the configuration, the targets file and its keys, and exit"))
         .arg(switch("once", "Measure once, send nothing, and exit").requires("print"))
         .arg(switch("print", "With --once: print what would be sent, as JSON").requires("once"));
+    let command = command.subcommands(operator::commands()).args_conflicts_with_subcommands(true);
     settings::add_flags(command, ENVIRONMENT_PREFIX, SETTINGS, &Config::default())
 }
 
@@ -108,6 +114,9 @@ pub fn check(mut checked: Checked) -> Result<String, Failure> {
     if checked.profile.drop_labels_that_do_not_fit() {
         said.push_str("\nwarning: the labels are too long for a heartbeat and are not sent");
     }
+    for variable in checked.inquiry.iter().flat_map(Inquiry::variables) {
+        said.push_str(&format!("\nredirect_address: {variable} is asked for at the start"));
+    }
     for target in targets.iter().filter(|target| is_weak(target.key())) {
         said.push_str(&format!(
             "\nwarning: {target} has a text key, which can be guessed; `tidegatectl key generate` makes a strong one"
@@ -119,12 +128,13 @@ pub fn check(mut checked: Checked) -> Result<String, Failure> {
 /// Reports until SIGTERM or SIGINT.
 pub fn run(checked: Checked, ports_file: Option<&Path>) -> Result<(), Failure> {
     let (file, targets) = read_targets(&checked)?;
+    let host = checked.inquiry.as_ref().map(Inquiry::ask).transpose().map_err(Failure::start_up)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(Failure::cannot_start)?;
-    let outcome = runtime.block_on(report(checked, file, targets, ports_file));
+    let outcome = runtime.block_on(report(checked, host, file, targets, ports_file));
     // A resolver that hangs must not hold the exit up.
     runtime.shutdown_background();
     outcome
@@ -132,6 +142,7 @@ pub fn run(checked: Checked, ports_file: Option<&Path>) -> Result<(), Failure> {
 
 async fn report(
     checked: Checked,
+    host: Option<Host>,
     file: TargetsFile,
     targets: Vec<Target>,
     ports_file: Option<&Path>,
@@ -146,11 +157,21 @@ async fn report(
     if !bound.ip().is_loopback() {
         tracing::warn!(%bound, "others can reach control.listen and pause this edge");
     }
-    let edge = EdgeSender::of_profile(checked.profile)
+    let source = checked.source.open(checked.profile.interval);
+    let mut edge = EdgeSender::of_profile(checked.profile)
         .state_dir(checked.state_dir)
         .targets_file(file, targets)
-        .boxed_source(checked.source.open())
-        .spawn()?;
+        .boxed_source(source)
+        .viewer_limit(checked.limit);
+    if let (Some(host), Some(inquiry)) = (host, checked.inquiry) {
+        tracing::info!(redirect_address = %host, "clients are sent here");
+        let ask = move || inquiry.ask().map_err(|error| error.to_string());
+        edge = edge.redirect_followed(host, ASK_EVERY, ask);
+    }
+    if let Some(link) = checked.link {
+        edge = edge.capacity_of_link(link);
+    }
+    let edge = edge.spawn()?;
     if let Some(path) = ports_file {
         ports_file::write(path, &BTreeMap::from([("control_tcp", bound.to_string())]))
             .map_err(Failure::start_up)?;

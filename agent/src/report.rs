@@ -3,11 +3,15 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use tidegate_proto::{
-    edge::{Capacity, EdgeName, Endpoint, Host, Labels},
-    heartbeat::{Heartbeat, INTERVAL_DEFAULT, Load, Status, Trouble, Unacceptable},
+    edge::{Capacity, EdgeName, Endpoint, Host, Labels, NAME_LEN_MAX},
+    heartbeat::{
+        Heartbeat, INTERVAL_DEFAULT, Load, SERVER_VERSION_LEN_MAX, Status, Trouble, Unacceptable,
+    },
     seal::PAYLOAD_LEN_MAX,
     stream::Streams,
 };
+
+use crate::source::Server;
 
 /// The longest trouble code that is sent, in bytes.
 const TROUBLE_CODE_LEN_MAX: usize = 40;
@@ -22,6 +26,8 @@ pub enum Redirect {
     Fixed(Host),
     /// To the address of the interface that reaches the first target.
     Automatic,
+    /// To the host the state names, which may change.
+    Followed,
 }
 
 /// What does not change while an edge runs.
@@ -71,7 +77,43 @@ impl Profile {
     }
 
     fn longest_heartbeat(&self) -> Heartbeat {
-        let state = State {
+        heartbeat(self, &State::longest(), None)
+    }
+}
+
+/// What changes while an edge runs.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// The operator beside the edge paused it.
+    pub paused: bool,
+    /// It reached its viewer limit.
+    pub full: bool,
+    /// Whether the source answered once.
+    pub measured: bool,
+    /// The last figures.
+    pub load: Load,
+    /// The streams of the last figures; `None`: unknown.
+    pub streams: Option<Arc<Streams>>,
+    /// What the media server said of itself.
+    pub server: Server,
+    /// Why there are none.
+    pub trouble: Option<Trouble>,
+    /// The address of the interface that reaches the first target.
+    pub local_address: Option<IpAddr>,
+    /// Where clients are sent, when the profile says that this is followed.
+    pub redirect: Option<Host>,
+    /// What the link carries, in bits per second; stands in where no capacity is configured.
+    pub link_bps: Option<u64>,
+    /// How many redirectors are reported to.
+    pub target_count: u32,
+    /// Why the targets file was not taken when it changed.
+    pub targets_fault: Option<String>,
+}
+
+impl State {
+    /// The most there can be to say, less what is left out where there is no room.
+    fn longest() -> Self {
+        Self {
             paused: true,
             load: Load {
                 viewers: Some(u32::MAX),
@@ -86,32 +128,12 @@ impl Profile {
                 text: "x".repeat(TROUBLE_TEXT_LEN_MAX),
             }),
             local_address: Some(IpAddr::from([0xffff; 8])),
+            redirect: format!("{}a", "a.".repeat(NAME_LEN_MAX / 2)).parse().ok(),
+            link_bps: Some(u64::MAX),
             target_count: u32::MAX,
-            ..State::default()
-        };
-        heartbeat(self, &state, None)
+            ..Self::default()
+        }
     }
-}
-
-/// What changes while an edge runs.
-#[derive(Debug, Clone, Default)]
-pub struct State {
-    /// The operator beside the edge paused it.
-    pub paused: bool,
-    /// Whether the source answered once.
-    pub measured: bool,
-    /// The last figures.
-    pub load: Load,
-    /// The streams of the last figures; `None`: unknown.
-    pub streams: Option<Arc<Streams>>,
-    /// Why there are none.
-    pub trouble: Option<Trouble>,
-    /// The address of the interface that reaches the first target.
-    pub local_address: Option<IpAddr>,
-    /// How many redirectors are reported to.
-    pub target_count: u32,
-    /// Why the targets file was not taken when it changed.
-    pub targets_fault: Option<String>,
 }
 
 /// Makes the heartbeat without its streams. `link_address` stands in until the first target's interface is known.
@@ -120,14 +142,19 @@ pub fn heartbeat(profile: &Profile, state: &State, link_address: Option<IpAddr>)
     let redirect_address = match &profile.redirect {
         Redirect::Fixed(host) => Some(host.clone()),
         Redirect::Automatic => state.local_address.or(link_address).map(Host::Address),
+        Redirect::Followed => state.redirect.clone(),
     };
-    Heartbeat {
-        status: if state.paused { Status::Paused } else { Status::Running },
+    let capacity = Capacity {
+        bandwidth_bps: profile.capacity.bandwidth_bps.or(state.link_bps),
+        ..profile.capacity
+    };
+    let heartbeat = Heartbeat {
+        status: if state.paused || state.full { Status::Paused } else { Status::Running },
         name: Some(profile.name.clone()),
         redirect_address,
         endpoints: profile.endpoints.clone(),
         labels: profile.labels.clone(),
-        capacity: profile.capacity,
+        capacity,
         load: state.load,
         interval: profile.interval,
         trouble: state.trouble.as_ref().map(|trouble| Trouble {
@@ -135,8 +162,22 @@ pub fn heartbeat(profile: &Profile, state: &State, link_address: Option<IpAddr>)
             text: cut(&trouble.text, TROUBLE_TEXT_LEN_MAX),
         }),
         agent_version: crate::VERSION.to_owned(),
+        server_version: String::new(),
         target_count: state.target_count,
         streams: None,
+    };
+    with_server_version(heartbeat, state)
+}
+
+/// Adds the media server's version where there is room, since it is for the eyes alone.
+fn with_server_version(heartbeat: Heartbeat, state: &State) -> Heartbeat {
+    let Some(version) = &state.server.version else { return heartbeat };
+    let server_version = cut(version, SERVER_VERSION_LEN_MAX);
+    let told = Heartbeat { server_version, ..heartbeat };
+    if told.encode().len() <= PAYLOAD_LEN_MAX {
+        told
+    } else {
+        Heartbeat { server_version: String::new(), ..told }
     }
 }
 
@@ -218,9 +259,23 @@ mod tests {
     }
 
     #[test]
-    fn a_long_trouble_is_cut_at_a_character() {
+    fn the_server_version_gives_way_where_there_is_no_room() {
+        let version = "x".repeat(SERVER_VERSION_LEN_MAX);
+        let server = Server { version: Some(version.clone()), ..Server::default() };
+        let quiet = State { server: server.clone(), ..State::default() };
+        let longest = State { server, ..State::longest() };
+        for (state, told) in [(quiet, version.as_str()), (longest, "")] {
+            let sent = heartbeat(&widest_profile(), &state, None);
+            assert!(sent.encode().len() <= PAYLOAD_LEN_MAX);
+            assert_eq!(sent.server_version, told);
+        }
+    }
+
+    #[test]
+    fn long_texts_are_cut_at_a_character() {
         let trouble = Trouble { code: "é".repeat(400), text: "é".repeat(400) };
-        let state = State { trouble: Some(trouble), ..State::default() };
+        let server = Server { version: Some("é".repeat(400)), ..Server::default() };
+        let state = State { trouble: Some(trouble), server, ..State::default() };
         let sent = heartbeat(&widest_profile(), &state, None);
         assert!(sent.encode().len() <= PAYLOAD_LEN_MAX);
         assert_eq!(Heartbeat::decode(&sent.encode()), Ok(sent));

@@ -4,6 +4,7 @@
 //! out. The links follow the targets file; the edge's state reaches them through one channel.
 
 mod fleet;
+mod follow;
 mod gauge;
 mod ledger;
 mod link;
@@ -28,6 +29,8 @@ use tokio::{
 
 use crate::{
     identity::{self, IdentityError},
+    limit::ViewerLimit,
+    link_speed::Link,
     report::{Profile, Redirect, State},
     source::{Source, host::HostSource},
     status::{EdgeStatus, TargetStatus},
@@ -47,6 +50,16 @@ pub struct EdgeSender {
     targets: Vec<Target>,
     targets_file: Option<TargetsFile>,
     source: Box<dyn Source>,
+    limit: Option<ViewerLimit>,
+    redirect: Option<Followed>,
+    link: Option<Link>,
+}
+
+/// Where clients are sent first, and how that is asked again.
+struct Followed {
+    first: Host,
+    every: Duration,
+    ask: follow::Ask,
 }
 
 enum Identity {
@@ -100,6 +113,9 @@ impl EdgeSender {
             targets: Vec::new(),
             targets_file: None,
             source: Box::new(HostSource::default()),
+            limit: None,
+            redirect: None,
+            link: None,
         }
     }
 
@@ -134,6 +150,20 @@ impl EdgeSender {
     /// target.
     pub fn redirect_address(mut self, host: Host) -> Self {
         self.profile.redirect = Redirect::Fixed(host);
+        self.redirect = None;
+        self
+    }
+
+    /// Where clients are sent first, and again where `ask` says `every` so often; it may block. A
+    /// change is sent at once, and without an answer the last one stands.
+    pub fn redirect_followed(
+        mut self,
+        first: Host,
+        every: Duration,
+        ask: impl FnMut() -> Result<Host, String> + Send + 'static,
+    ) -> Self {
+        self.profile.redirect = Redirect::Followed;
+        self.redirect = Some(Followed { first, every, ask: Box::new(ask) });
         self
     }
 
@@ -155,6 +185,12 @@ impl EdgeSender {
         self
     }
 
+    /// The interface whose speed is what the edge can send, unless its capacity says so.
+    pub fn capacity_of_link(mut self, link: Link) -> Self {
+        self.link = Some(link);
+        self
+    }
+
     /// The time between two heartbeats, 0.1 to 60 s; brought into these bounds.
     pub fn interval(mut self, interval: Duration) -> Self {
         self.profile.interval = interval.clamp(INTERVAL_MIN, INTERVAL_MAX);
@@ -173,6 +209,12 @@ impl EdgeSender {
         self
     }
 
+    /// When the edge takes no more viewers of its own accord; `None`: never.
+    pub fn viewer_limit(mut self, limit: Option<ViewerLimit>) -> Self {
+        self.limit = limit;
+        self
+    }
+
     /// Begins to report. Must be called inside a Tokio runtime with time and I/O enabled.
     pub fn spawn(mut self) -> Result<EdgeHandle, StartError> {
         self.profile.check()?;
@@ -187,6 +229,7 @@ impl EdgeSender {
         }
         let (state, _) = watch::channel(State {
             target_count: u32::try_from(self.targets.len()).unwrap_or(u32::MAX),
+            redirect: self.redirect.as_ref().map(|followed| followed.first.clone()),
             ..State::default()
         });
         let shared = Arc::new(Shared {
@@ -197,8 +240,15 @@ impl EdgeSender {
             board: watch::channel(Vec::new()).0,
         });
         let (stop, stopped) = watch::channel(());
-        let thread = gauge::start_thread(self.source).map_err(StartError::Thread)?;
-        tokio::spawn(gauge::run(shared.clone(), thread, stopped.clone()));
+        let thread = gauge::start_thread(self.source, shared.profile.capacity)
+            .map_err(StartError::Thread)?;
+        tokio::spawn(gauge::run(shared.clone(), thread, self.limit, stopped.clone()));
+        if let Some(Followed { every, ask, .. }) = self.redirect {
+            tokio::spawn(follow::redirect(shared.clone(), ask, every, stopped.clone()));
+        }
+        if let Some(link) = self.link {
+            tokio::spawn(follow::link(shared.clone(), link, stopped.clone()));
+        }
         let fleet = fleet::Fleet::new(shared.clone(), self.targets, self.targets_file);
         let task = tokio::spawn(fleet.run(stopped));
         Ok(EdgeHandle { controls: Controls { shared }, stop, task })
@@ -222,7 +272,7 @@ impl EdgeSender {
 }
 
 /// What the tasks of one edge share. Each field of the state has one writer: the handle pauses,
-/// the gauge measures, the fleet of links knows addresses and targets.
+/// the gauge measures, the fleet of links knows addresses and targets, the followers the rest.
 struct Shared {
     id: EdgeId,
     profile: Profile,

@@ -1,12 +1,43 @@
 //! What an edge carries, measured. A source gives figures or says why it has none; it never gives
 //! a zero for what it does not know.
 
+mod combined;
+mod command;
+mod fetch;
+mod figures;
 pub mod file;
+mod frozen;
 pub mod host;
+mod json;
+mod mediamtx;
+mod meter;
+mod nginx_rtmp;
+mod page;
+mod plan;
+mod prometheus;
+mod readers;
+mod srs;
+mod stub_status;
+mod wowza;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, time::Duration};
 
-use tidegate_proto::heartbeat::{BANDWIDTH_BPS_MAX, Load, Trouble, VIEWERS_MAX};
+use serde::Serialize;
+use tidegate_proto::{
+    edge::Capacity,
+    heartbeat::{BANDWIDTH_BPS_MAX, Load, Trouble, VIEWERS_MAX},
+};
+
+pub use self::{
+    fetch::Login,
+    plan::{Ask, Kind, Plan, Series},
+    prometheus::Selector,
+};
+#[doc(hidden)]
+pub use readers::read_as_every_kind;
+
+/// A measured bandwidth above the configured one by this factor is no measurement.
+const BANDWIDTH_OVER_CAPACITY_MAX: f64 = 1.5;
 
 /// One measurement.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -16,6 +47,25 @@ pub struct Measurement {
     /// Viewers by stream, named `application/stream`; `None`: unknown. A stream without viewers that
     /// the edge carries all the same is worth naming.
     pub streams: Option<BTreeMap<String, u32>>,
+    /// What the media server says of itself.
+    pub server: Server,
+}
+
+/// A media server's word about itself; `None` is unknown.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Server {
+    /// Its name and version, such as `nginx/1.22.1`.
+    pub version: Option<String>,
+    /// How long it has been running.
+    #[serde(rename = "uptime_s", serialize_with = "whole_seconds")]
+    pub uptime: Option<Duration>,
+}
+
+fn whole_seconds<S: serde::Serializer>(
+    time: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    time.map(|time| time.as_secs()).serialize(serializer)
 }
 
 impl Measurement {
@@ -28,7 +78,7 @@ impl Measurement {
     /// A measurement that does not know the streams.
     #[must_use]
     pub fn of_load(load: Load) -> Self {
-        Self { load, streams: None }
+        Self { load, ..Self::default() }
     }
 
     /// The same with the viewers of each stream, named `application/stream`. Slashes at the ends of a
@@ -58,38 +108,27 @@ where
     }
 }
 
-/// The sources a configuration can name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SourceKind {
-    /// The machine's own figures; viewers stay unknown.
-    Host,
-    /// A JSON file that a script replaces.
-    File(PathBuf),
-}
-
-impl SourceKind {
-    /// The words for `source.kind`.
-    pub const NAMES: [&'static str; 2] = ["host", "file"];
-
-    /// Opens the source. What it then lacks is trouble in its measurements, not an error here.
-    #[must_use]
-    pub fn open(&self) -> Box<dyn Source> {
-        match self {
-            Self::Host => Box::new(host::HostSource::default()),
-            Self::File(path) => Box::new(file::FileSource::new(path.clone())),
-        }
-    }
-}
-
-/// Measures once and refuses figures that no edge can have.
-pub fn measure_checked(source: &mut dyn Source) -> Result<Measurement, Trouble> {
+/// Measures once and refuses figures that no edge of this capacity can have.
+pub fn measure_checked(
+    source: &mut dyn Source,
+    capacity: &Capacity,
+) -> Result<Measurement, Trouble> {
     let measurement = source.measure()?;
-    match absurdity(&measurement.load) {
-        None => Ok(measurement),
-        Some(figure) => {
-            Err(trouble("source_absurd", format!("the source's {figure} is out of bounds")))
-        }
+    if let Some(figure) = absurdity(&measurement.load) {
+        return Err(trouble("source_absurd", format!("the source's {figure} is out of bounds")));
     }
+    let (Some(sent), Some(most)) = (measurement.load.bandwidth_out_bps, capacity.bandwidth_bps)
+    else {
+        return Ok(measurement);
+    };
+    if sent as f64 > most as f64 * BANDWIDTH_OVER_CAPACITY_MAX {
+        let text = format!(
+            "the source says {sent} bit/s go out, more than {BANDWIDTH_OVER_CAPACITY_MAX} times \
+             capacity.bandwidth_bps = {most}"
+        );
+        return Err(trouble("source_absurd", text));
+    }
+    Ok(measurement)
 }
 
 /// Names the first figure outside the bounds of a heartbeat.
@@ -127,10 +166,24 @@ mod tests {
         ];
         for load in cases {
             let mut source = move || Ok(Measurement::of_load(load));
-            let trouble = measure_checked(&mut source).expect_err("absurd");
+            let trouble = measure_checked(&mut source, &Capacity::default()).expect_err("absurd");
             assert_eq!(trouble.code, "source_absurd");
         }
         let mut fine = || Ok(Measurement::of_viewers(VIEWERS_MAX));
-        assert!(measure_checked(&mut fine).is_ok());
+        assert!(measure_checked(&mut fine, &Capacity::default()).is_ok());
+    }
+
+    #[test]
+    fn more_than_the_link_can_carry_is_absurd_only_where_the_link_is_known() {
+        let capacity = Capacity { bandwidth_bps: Some(1_000), ..Capacity::default() };
+        let sent = |bps| {
+            let load = Load { bandwidth_out_bps: Some(bps), ..Load::default() };
+            move || Ok(Measurement::of_load(load))
+        };
+        assert!(measure_checked(&mut sent(1_500), &capacity).is_ok());
+        let trouble = measure_checked(&mut sent(1_501), &capacity).expect_err("absurd");
+        assert_eq!(trouble.code, "source_absurd");
+        assert!(trouble.text.contains("1501 bit/s"), "{}", trouble.text);
+        assert!(measure_checked(&mut sent(u64::from(u32::MAX)), &Capacity::default()).is_ok());
     }
 }

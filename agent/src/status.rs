@@ -12,7 +12,10 @@ use tidegate_proto::{
     key::KeyId,
 };
 
-use crate::report::{Profile, State};
+use crate::{
+    report::{Profile, State},
+    source::Server,
+};
 
 /// One target as its link sees it.
 #[derive(Debug, Clone)]
@@ -72,6 +75,16 @@ impl TargetStatus {
             acks_repeated: 0,
         }
     }
+
+    /// Counts on from what another session with the same redirector counted.
+    pub(crate) fn go_on_from(&mut self, before: &Self) {
+        self.heartbeats = before.heartbeats;
+        self.acks = before.acks;
+        self.send_errors = before.send_errors;
+        self.acks_unexpected = before.acks_unexpected;
+        self.acks_forged = before.acks_forged;
+        self.acks_repeated = before.acks_repeated;
+    }
 }
 
 /// An edge and its targets at one instant; the answer of `/status`.
@@ -85,10 +98,14 @@ pub struct EdgeStatus {
     pub version: &'static str,
     /// Whether it was paused here.
     pub paused: bool,
+    /// Whether it reached its viewer limit.
+    pub full: bool,
     /// Why it doubts its figures.
     pub trouble: Option<Trouble>,
     /// Its figures.
     pub load: Load,
+    /// What its media server says of itself.
+    pub server: Server,
     /// Why the targets file was not taken when it changed.
     pub targets_fault: Option<String>,
     /// A row a redirector, in the file's order.
@@ -178,8 +195,10 @@ impl EdgeStatus {
             edge_id: id.to_string(),
             version: crate::VERSION,
             paused: state.paused,
+            full: state.full,
             trouble: state.trouble,
             load: state.load,
+            server: state.server,
             targets_fault: state.targets_fault,
             targets: targets.into_iter().map(|target| TargetRow::new(target, now)).collect(),
         }

@@ -2,11 +2,12 @@
 
 use std::{
     fs,
-    io::{Read, Write},
-    net::{TcpStream, UdpSocket},
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream, UdpSocket},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -102,11 +103,8 @@ impl Drop for Killed {
 #[test]
 fn it_reports_obeys_and_leaves_with_a_goodbye() {
     let place = Place::new();
-    let ports = place.path("ports.json");
-    let child = place.agent().arg("--ports-file").arg(&ports).stderr(Stdio::null()).spawn();
-    let mut agent = Killed(child.expect("started"));
-    let ports: serde_json::Value = serde_json::from_str(&wait_for(&ports)).expect("JSON");
-    let address = ports["control_tcp"].as_str().expect("an address");
+    let (mut agent, address) = started(&place);
+    let address = address.as_str();
 
     let mut buffer = [0; 2_048];
     let len = place.redirector.recv(&mut buffer).expect("a heartbeat");
@@ -183,8 +181,11 @@ fn bad_configuration_exits_with_64_and_the_way_out() {
     let config = place.path("agent.toml");
     for (flags, tells) in [
         (vec!["--interval", "1h"], "interval"),
-        (vec!["--source-kind", "srs"], "host, file"),
+        (vec!["--source-kind", "srs"], "source.url"),
+        (vec!["--source-kind", "red5"], "host, nginx-rtmp"),
         (vec!["--redirect-address", "${com.wowza.X}"], "redirect_address"),
+        (vec!["--redirect-address", "${ec2:public-ipv4"], "redirect_address"),
+        (vec!["--capacity-link", "../eth0"], "capacity.link"),
         (vec!["--targets-file", "/nonexistent/targets.txt"], "create it"),
         (vec!["--config", config.to_str().expect("UTF-8")], "knid"),
         (vec!["--no-such-flag"], "--no-such-flag"),
@@ -198,9 +199,130 @@ fn bad_configuration_exits_with_64_and_the_way_out() {
 #[test]
 fn a_port_that_is_taken_exits_with_1_and_names_the_key() {
     let place = Place::new();
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("bound");
     let address = taken.local_addr().expect("bound").to_string();
     let output = place.run(&["--control-listen", &address]);
     assert_eq!(output.status.code(), Some(1));
     assert!(said(&output).contains("control.listen"), "{}", said(&output));
+}
+
+/// A running agent and the address it is asked at.
+fn started(place: &Place) -> (Killed, String) {
+    let ports = place.path("ports.json");
+    let child = place.agent().arg("--ports-file").arg(&ports).stderr(Stdio::null()).spawn();
+    let agent = Killed(child.expect("started"));
+    let ports: serde_json::Value = serde_json::from_str(&wait_for(&ports)).expect("JSON");
+    (agent, ports["control_tcp"].as_str().expect("an address").to_owned())
+}
+
+#[test]
+fn an_operator_pauses_unpauses_and_sees_a_running_agent() {
+    let place = Place::new();
+    let (agent, control) = started(&place);
+    let ask = |words: &[&str]| {
+        let output = place.agent().args(words).args(["--control-listen", &control]).output();
+        let output = output.expect("ran");
+        assert!(output.status.success(), "{words:?}: {}", said(&output));
+        String::from_utf8(output.stdout).expect("text")
+    };
+    assert_eq!(ask(&["pause"]), "edge-1 is paused: it takes no new viewers\n");
+    assert!(ask(&["status"]).contains("Redirector  127.0.0.1:"));
+    let status: serde_json::Value =
+        serde_json::from_str(&ask(&["status", "--json"])).expect("JSON");
+    assert_eq!(status["paused"], true);
+    assert!(!ask(&["unpause"]).contains("paused"));
+    drop(agent);
+    let late = place.run(&["status", "--control-listen", &control]);
+    assert_eq!(late.status.code(), Some(1));
+    assert!(said(&late).contains("is it running"), "{}", said(&late));
+    let nowhere = place.run(&["pause"]);
+    assert_eq!(nowhere.status.code(), Some(64));
+    assert!(said(&nowhere).contains("port 0"), "{}", said(&nowhere));
+}
+
+const PUBLIC_ADDRESS: &str = "${com.wowza.amazonaws.ec2.AWSEC2_METADATA_PUBLIC_IPV4}";
+
+/// A metadata service that wants a token, as EC2's does; its URL.
+fn metadata_service() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+    let url = format!("http://{}", listener.local_addr().expect("bound"));
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("accepted");
+            let lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            let lines: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
+            let has = |header: &str| lines.iter().any(|line| line.eq_ignore_ascii_case(header));
+            let answer = match lines[0].as_str() {
+                "PUT /latest/api/token HTTP/1.1" => Some("secret-token"),
+                "GET /latest/meta-data/public-ipv4 HTTP/1.1"
+                    if has("x-aws-ec2-metadata-token: secret-token") =>
+                {
+                    Some("203.0.113.7")
+                }
+                _ => None,
+            };
+            let status = if answer.is_some() { "200 OK" } else { "401 Unauthorized" };
+            let body = answer.unwrap_or_default();
+            let length = body.len();
+            write!(
+                stream,
+                "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+            )
+            .expect("answered");
+        }
+    });
+    url
+}
+
+#[test]
+fn the_public_address_of_an_ec2_instance_is_asked_for_at_the_start() {
+    let place = Place::new();
+    let asking = |flags: &[&str], endpoint: &str| {
+        let mut agent = place.agent();
+        agent.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", endpoint);
+        agent.args(["--redirect-address", PUBLIC_ADDRESS]).args(flags).output().expect("ran")
+    };
+    let output = asking(&["--once", "--print"], &metadata_service());
+    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(shown["redirect_address"], "203.0.113.7", "{}", said(&output));
+    assert!(!said(&output).contains("redirect_address"), "{}", said(&output));
+
+    let nobody = TcpListener::bind("127.0.0.1:0").expect("bound").local_addr().expect("bound");
+    let nobody = format!("http://{nobody}");
+    let began = Instant::now();
+    let output = asking(&["--once", "--print"], &nobody);
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(shown["redirect_address"].is_null());
+    for told in ["redirect_address", PUBLIC_ADDRESS, &nobody, "connection refused"] {
+        assert!(said(&output).contains(told), "{told}: {}", said(&output));
+    }
+
+    let output = asking(&["--check"], &nobody);
+    assert_eq!(output.status.code(), Some(0), "the check asks nobody");
+    let checked = String::from_utf8_lossy(&output.stdout);
+    assert!(checked.contains(&format!("{PUBLIC_ADDRESS} is asked for")), "{checked}");
+
+    let output = asking(&[], &nobody);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(said(&output).lines().count(), 1, "{}", said(&output));
+    assert!(said(&output).contains(PUBLIC_ADDRESS), "{}", said(&output));
+    place.redirector.set_nonblocking(true).expect("set");
+    assert!(place.redirector.recv(&mut [0; 8]).is_err(), "something was sent");
+}
+
+#[test]
+fn a_link_that_does_not_tell_its_speed_is_told_and_changes_nothing() {
+    let place = Place::new();
+    let output = place.run(&["--once", "--print", "--capacity-link", "no-such-if"]);
+    assert!(output.status.success());
+    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert!(shown["capacity"]["bandwidth_bps"].is_null());
+    assert!(said(&output).contains("capacity.link: no-such-if"), "{}", said(&output));
+
+    let flags = ["--once", "--print", "--capacity-link", "auto", "--capacity-bandwidth-bps", "7"];
+    let output = place.run(&flags);
+    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(shown["capacity"]["bandwidth_bps"], 7);
+    assert!(!said(&output).contains("capacity.link"), "{}", said(&output));
 }

@@ -9,11 +9,12 @@ use std::{
 };
 
 use tidegate_agent::{
-    EdgeHandle, EdgeSender, EdgeStatus, Measurement, StartError, Target, targets::TargetsFile,
+    EdgeHandle, EdgeSender, EdgeStatus, Measurement, StartError, Target, ViewerLimit,
+    link_speed::Link, targets::TargetsFile,
 };
 use tidegate_proto::{
     datagram::{Header, Kind, parse},
-    edge::EdgeId,
+    edge::{EdgeId, Host},
     heartbeat::{Ack, Heartbeat, Load, Order, Status, Trouble},
     key::{SendKey, format_edge_key, format_fleet_key},
     seal::FleetKey,
@@ -256,6 +257,33 @@ async fn each_redirector_gets_its_own_session_and_a_pause_at_once() {
 }
 
 #[tokio::test]
+async fn an_edge_at_its_viewer_limit_pauses_until_enough_have_left() {
+    let redirector = Redirector::bind(&FleetKey::random()).await;
+    let (viewers, told) = watch::channel(2);
+    let limit = ViewerLimit::new(3.try_into().expect("above 0"), None).expect("a gap");
+    let edge = sender("edge-1")
+        .target(redirector.target())
+        .viewer_limit(Some(limit))
+        .source(move || Ok(Measurement::of_viewers(*told.borrow())))
+        .spawn()
+        .expect("spawned");
+    let says = async |viewers, status| {
+        let heard = redirector.hear_until(|heard| heard.heartbeat.status == status).await;
+        assert_eq!(heard.heartbeat.load.viewers, Some(viewers));
+    };
+    says(2, Status::Running).await;
+    viewers.send_replace(3);
+    says(3, Status::Paused).await;
+    let status = edge.status();
+    assert!(status.full && !status.paused, "the operator paused nothing");
+    edge.pause();
+    edge.unpause();
+    assert!(edge.status().full, "what the operator says changes no limit");
+    viewers.send_replace(2);
+    says(2, Status::Running).await;
+}
+
+#[tokio::test]
 async fn stopping_says_goodbye_three_times() {
     let key = FleetKey::random();
     let redirector = Redirector::bind(&key).await;
@@ -441,6 +469,51 @@ async fn a_name_is_resolved_and_its_other_address_tried_when_one_refuses() {
         sender("edge-1").interval(Duration::from_secs(60)).target(target).spawn().expect("spawned");
     assert_eq!(redirector.hear().await.header.edge_id(), edge.edge_id());
     edge.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_that_moves_is_sent_at_once_and_an_unknown_one_never() {
+    let host = |text: &str| text.parse::<Host>().expect("a host");
+    let redirector = Redirector::bind(&FleetKey::random()).await;
+    let (answers, answer) = watch::channel(Err("nobody knows".to_owned()));
+    let edge = sender("edge-1")
+        .interval(Duration::from_secs(60))
+        .redirect_followed(host("203.0.113.1"), Duration::from_millis(5), move || {
+            answer.borrow().clone()
+        })
+        .target(redirector.target())
+        .spawn()
+        .expect("spawned");
+    let sent = redirector.hear().await.heartbeat.redirect_address;
+    assert_eq!(sent, Some(host("203.0.113.1")));
+    answers.send(Ok(host("203.0.113.2"))).expect("still asked");
+    let sent = redirector.hear().await.heartbeat.redirect_address;
+    assert_eq!(sent, Some(host("203.0.113.2")), "within the interval");
+    answers.send(Err("gone again".to_owned())).expect("still asked");
+    edge.pause();
+    let paused = redirector.hear().await.heartbeat;
+    assert_eq!(paused.status, Status::Paused);
+    assert_eq!(paused.redirect_address, Some(host("203.0.113.2")));
+}
+
+#[tokio::test]
+async fn the_speed_of_the_link_is_the_capacity_and_refuses_no_figures() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    fs::create_dir(dir.path().join("eth0")).expect("made");
+    let speed = dir.path().join("eth0/speed");
+    fs::write(&speed, "10\n").expect("written");
+    let redirector = Redirector::bind(&FleetKey::random()).await;
+    let sent = Load { bandwidth_out_bps: Some(99_000_000), ..Load::default() };
+    let _edge = sender("edge-1")
+        .source(move || Ok(Measurement::of_load(sent)))
+        .capacity_of_link(Link::parse("eth0").expect("a name").told_in(dir.path()))
+        .target(redirector.target())
+        .spawn()
+        .expect("spawned");
+    let told = |bps| move |heard: &Heard| heard.heartbeat.capacity.bandwidth_bps == bps;
+    let heard = redirector.hear_until(told(Some(10_000_000))).await;
+    assert_eq!(heard.heartbeat.load, sent);
+    assert_eq!(heard.heartbeat.trouble, None);
 }
 
 #[tokio::test]

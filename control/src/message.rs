@@ -54,6 +54,7 @@ pub fn edge_message(view: &EdgeView) -> admin::Edge {
         etag: view.etag(),
         eligible: view.eligible && !view.cell.is_drained(),
         agent_version: view.agent_version.clone(),
+        server_version: view.server_version.clone(),
         predicted_load: None,
         weighting: view.weighting.as_ref().map(weighting_message),
     }

@@ -141,6 +141,8 @@ pub struct EdgeView {
     pub order_revision: u64,
     /// The agent's version.
     pub agent_version: String,
+    /// The media server's name and version; empty: unknown.
+    pub server_version: String,
     /// What outlives this view.
     pub cell: Arc<Cell>,
 }

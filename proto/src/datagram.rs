@@ -1,5 +1,5 @@
 //! The EHB1 envelope: a fixed 64-byte header, then ciphertext in blocks of 64, then a 16-byte tag.
-//! docs/wire.md has the byte table. Parsing allocates nothing and trusts nothing.
+//! docs/heartbeat.md has the byte table. Parsing allocates nothing and trusts nothing.
 
 use std::fmt;
 

@@ -21,6 +21,8 @@ pub const INTERVAL_MAX: Duration = Duration::from_secs(60);
 pub const VIEWERS_MAX: u32 = 10_000_000;
 /// More bits per second than this on one edge is nonsense (100 Tbit/s).
 pub const BANDWIDTH_BPS_MAX: u64 = 100_000_000_000_000;
+/// A media server's name and version are cut to this many bytes.
+pub const SERVER_VERSION_LEN_MAX: usize = 64;
 const TEXT_LEN_MAX: usize = 256;
 
 /// The edge's own word about taking viewers.
@@ -83,6 +85,9 @@ pub struct Heartbeat {
     pub trouble: Option<Trouble>,
     /// The sender's version.
     pub agent_version: String,
+    /// The media server's name and version, of at most [`SERVER_VERSION_LEN_MAX`] bytes; empty:
+    /// unknown. Hostile text is possible: escape it.
+    pub server_version: String,
     /// How many redirectors the edge reports to; 0: unknown.
     pub target_count: u32,
     /// The streams it carries, or a part of them; `None`: the edge does not say.
@@ -102,6 +107,7 @@ impl Default for Heartbeat {
             interval: INTERVAL_DEFAULT,
             trouble: None,
             agent_version: String::new(),
+            server_version: String::new(),
             target_count: 0,
             streams: None,
         }
@@ -178,6 +184,7 @@ impl TryFrom<wire::Heartbeat> for Heartbeat {
                 .trouble
                 .map(|trouble| Trouble { code: cut(trouble.code), text: cut(trouble.text) }),
             agent_version: cut(message.agent_version),
+            server_version: cut_server_version(message.server_version),
             target_count: message.target_count,
             streams: message.streams.map(checked_streams).transpose()?,
         })
@@ -192,6 +199,12 @@ fn cut(mut text: String) -> String {
     if let Some((at, _)) = text.char_indices().nth(TEXT_LEN_MAX) {
         text.truncate(at);
     }
+    text
+}
+
+/// Cuts at a character's border.
+fn cut_server_version(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(SERVER_VERSION_LEN_MAX));
     text
 }
 
@@ -304,6 +317,7 @@ impl From<&Heartbeat> for wire::Heartbeat {
                 .clone()
                 .map(|trouble| wire::Trouble { code: trouble.code, text: trouble.text }),
             agent_version: heartbeat.agent_version.clone(),
+            server_version: heartbeat.server_version.clone(),
             target_count: heartbeat.target_count,
             streams: heartbeat.streams.as_ref().map(Into::into),
         }
@@ -429,6 +443,14 @@ mod tests {
         }
         let crowd = wire::Load { viewers: Some(u32::MAX), ..Default::default() };
         assert_eq!(refused(load(crowd)), Unacceptable::BadFigure);
+    }
+
+    #[test]
+    fn a_long_server_version_is_cut_at_a_character() {
+        let mut message = wire::Heartbeat::from(&Heartbeat::default());
+        message.server_version = format!("x{}", "é".repeat(100));
+        let heartbeat = Heartbeat::try_from(message).expect("the rest is within bounds");
+        assert_eq!(heartbeat.server_version, format!("x{}", "é".repeat(31)));
     }
 
     #[test]

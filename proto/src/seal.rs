@@ -1,4 +1,4 @@
-//! The key schedule and the seal: HKDF-SHA256 and AES-256-GCM (docs/wire.md).
+//! The key schedule and the seal: HKDF-SHA256 and AES-256-GCM (docs/heartbeat.md).
 //!
 //! A session has a key of its own and counts its datagrams, so a nonce cannot repeat however many
 //! edges share a fleet key; redirectors put their boot id into the ack key's salt, so two of them

@@ -38,6 +38,7 @@ pub(crate) fn edge(name: &str, host: &str, endpoints: &str) -> EdgeView {
         order: None,
         order_revision: 0,
         agent_version: String::new(),
+        server_version: String::new(),
         cell: Arc::default(),
     }
 }

@@ -10,6 +10,7 @@ mod http;
 mod location;
 mod rtmp;
 mod rtmpt;
+mod source_pages;
 
 use tidegate_proto::{
     datagram::{self, BLOCK_LEN, Datagram, HEADER_LEN, Kind, TAG_LEN},
@@ -20,6 +21,7 @@ use tidegate_proto::{
 
 pub use self::{
     amf0::amf0, config::config, http::http, location::location, rtmp::rtmp, rtmpt::rtmpt,
+    source_pages::source_pages,
 };
 
 /// What a parser made of an input. Both are fine; a corpus needs some of each.
@@ -44,9 +46,10 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("payload", payload),
     ("rtmp", rtmp),
     ("rtmpt", rtmpt),
+    ("source_pages", source_pages),
 ];
 
-/// The edge that acks in the corpus are for; `a0` to `af`, as in the vector of docs/wire.md.
+/// The edge that acks in the corpus are for; `a0` to `af`, as in the vector of docs/heartbeat.md.
 const ACKED_EDGE: EdgeId = EdgeId([
     0xa0, 0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7, 0xa8, 0xa9, 0xaa, 0xab, 0xac, 0xad, 0xae, 0xaf,
 ]);
@@ -75,7 +78,7 @@ pub fn payload(bytes: &[u8]) -> Verdict {
     Verdict::Accepted
 }
 
-/// The key of a datagram under the fleet key `00` to `1f`, that of the vector in docs/wire.md.
+/// The key of a datagram under the fleet key `00` to `1f`, that of the vector in docs/heartbeat.md.
 fn session_key(datagram: &Datagram<'_>) -> SessionKey {
     let header = &datagram.header;
     let fleet = FleetKey::from_bytes(std::array::from_fn(|i| i as u8));

@@ -37,8 +37,8 @@ pub fn program(name: &str) -> Command {
     let path = env::var_os("TIDEGATE_BIN_DIR").map_or(built, PathBuf::from).join(name);
     assert!(
         path.is_file(),
-        "there is no {}; build it with `cargo build --release --workspace --bins`, or name its \
-         folder in TIDEGATE_BIN_DIR",
+        "there is no {}; build it with `cargo build --release --workspace --bins --examples`, or \
+         name its folder in TIDEGATE_BIN_DIR",
         path.display()
     );
     let mut command = Command::new(path);

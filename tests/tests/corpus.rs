@@ -51,7 +51,7 @@ fn every_kept_input_keeps_the_promises() {
     }
 }
 
-/// The bytes of a code block in docs/wire.md: of each line, what stands before two blanks.
+/// The bytes of a code block in docs/heartbeat.md: of each line, what stands before two blanks.
 fn documented_bytes(block: &str) -> Vec<u8> {
     let digits: String = block
         .lines()
@@ -65,10 +65,10 @@ fn documented_bytes(block: &str) -> Vec<u8> {
 
 #[test]
 fn the_vectors_in_the_documentation_are_those_of_the_corpus() {
-    let path = fuzz_dir().join("../../docs/wire.md");
+    let path = fuzz_dir().join("../../docs/heartbeat.md");
     let page = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
     let blocks: Vec<&str> = page.split("```").skip(1).step_by(2).collect();
-    assert_eq!(blocks.len(), 2, "docs/wire.md has one block for each vector");
+    assert_eq!(blocks.len(), 3, "docs/heartbeat.md has a block for each vector, and a payload");
     for (block, name) in blocks.iter().zip(["vector", "ack"]) {
         let kept = fs::read(fuzz_dir().join("corpus/datagram").join(name)).expect("a seed");
         assert_eq!(documented_bytes(block), kept, "{name}");

@@ -33,7 +33,7 @@ find_missing_packages() {
     has_gstreamer || missing+=(gstreamer1.0-tools gstreamer1.0-plugins-{base,good,bad})
     has_nginx rtmp stream || missing+=(nginx libnginx-mod-rtmp libnginx-mod-stream)
     has chromium && has chromedriver || missing+=(chromium chromium-driver)
-    if ! is_sha256 .tools/bin/grpcurl "$grpcurl_sha256"; then
+    if ! is_sha256 .tools/bin/grpcurl "$grpcurl_sha256" || ! has_heartbeat_python; then
         python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
     fi
     if ! is_sha256 .tools/bin/buf "$buf_sha256" || ! is_sha256 .tools/bin/hls.js "$hls_sha256"; then
@@ -93,7 +93,8 @@ install_packages() {
     # The tests start their own nginx; the package must not leave one of the system on port 80.
     local policy=/usr/sbin/policy-rc.d denied=no status=0
     if [[ ! -e $policy ]]; then
-        printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 755 /dev/stdin "$policy"
+        # shellcheck disable=SC2016 # The written script expands it.
+    printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" install -m 755 /dev/stdin "$policy"
         denied=yes
     fi
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
@@ -161,6 +162,28 @@ install_hls_js() {
     rm -rf .tools/npm
 }
 
+# The interpreter that runs docs/examples/heartbeat.py: the system's, with packages of its own.
+install_heartbeat_python() {
+    if has_heartbeat_python; then
+        echo "heartbeat-python is there"
+        return
+    fi
+    check_platform heartbeat-python
+    rm -rf .tools/python
+    python3 -m venv .tools/python
+    .tools/python/bin/pip install --no-deps --only-binary :all: --require-hashes \
+        -r tests/tools/python.txt
+    cp tests/tools/python.txt .tools/python/packages.txt
+    printf '#!/bin/sh\nexec "$(dirname -- "$0")/../python/bin/python3" "$@"\n' |
+        install -D -m 755 /dev/stdin .tools/bin/heartbeat-python
+}
+
+# Whether it has the packages of today's list and can use them.
+has_heartbeat_python() {
+    cmp -s tests/tools/python.txt .tools/python/packages.txt &&
+        .tools/bin/heartbeat-python -c 'import cryptography.hazmat.primitives.ciphers.aead' 2>/dev/null
+}
+
 # install_cargo_tool NAME VERSION: builds a cargo subcommand with the versions of its own lock file.
 install_cargo_tool() {
     if [[ $(".tools/bin/$1" --version 2>/dev/null) == "$1 $2" ]]; then
@@ -176,5 +199,6 @@ peers_and_linters() {
     install_grpcurl
     install_buf
     install_hls_js
+    install_heartbeat_python
     install_cargo_tool cargo-deny "$cargo_deny_version"
 }

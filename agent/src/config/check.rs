@@ -1,6 +1,13 @@
 //! The rules. Every refusal begins with the key it is about and says what would be right.
 
-use std::{net::SocketAddr, num::NonZeroU16, path::PathBuf, time::Duration};
+mod source;
+
+use std::{
+    net::SocketAddr,
+    num::{NonZeroU16, NonZeroU32},
+    path::PathBuf,
+    time::Duration,
+};
 
 use tidegate_proto::{
     edge::{
@@ -10,11 +17,14 @@ use tidegate_proto::{
 };
 use tracing_subscriber::EnvFilter;
 
-use super::{CapacityConfig, Config, EndpointConfig, LogFormat, SourceConfig};
+use super::{CapacityConfig, Config, EndpointConfig, LimitConfig, LogFormat};
 use crate::{
+    limit::ViewerLimit,
+    link_speed::Link,
+    redirect::Inquiry,
     report::{Profile, Redirect},
-    source::SourceKind,
-    variables::expand,
+    source::Plan,
+    variables::Template,
 };
 
 /// Why a configuration was refused: the key, the fault and the way out.
@@ -27,12 +37,18 @@ pub struct Refused(pub String);
 pub struct Checked {
     /// What the edge says of itself.
     pub profile: Profile,
+    /// What to ask for where clients are sent, when the profile says that this is followed.
+    pub inquiry: Option<Inquiry>,
+    /// Whose speed is the capacity, when none is configured.
+    pub link: Option<Link>,
     /// Where the edge's UUID is kept.
     pub state_dir: PathBuf,
     /// The redirectors and their keys, not read yet.
     pub targets_file: PathBuf,
+    /// When the edge takes no more viewers of its own accord.
+    pub limit: Option<ViewerLimit>,
     /// Where figures come from.
-    pub source: SourceKind,
+    pub source: Plan,
     /// Where to listen for HTTP.
     pub control_listen: SocketAddr,
     /// What to log.
@@ -48,9 +64,10 @@ impl Config {
         environment: impl Fn(&str) -> Option<String>,
         host_name: impl FnOnce() -> Option<String>,
     ) -> Result<Checked, Refused> {
+        let (redirect, inquiry) = checked_redirect(&self.redirect_address, environment)?;
         let profile = Profile {
             name: checked_name(&self.name, host_name)?,
-            redirect: checked_redirect(&self.redirect_address, environment)?,
+            redirect,
             endpoints: checked_endpoints(&self.endpoint)?,
             labels: checked_labels(self.labels)?,
             capacity: checked_capacity(&self.capacity)?,
@@ -58,9 +75,12 @@ impl Config {
         };
         Ok(Checked {
             profile,
+            inquiry,
+            link: checked_link(&self.capacity)?,
             state_dir: checked_path("state_dir", self.state_dir)?,
             targets_file: checked_path("targets_file", self.targets_file)?,
-            source: checked_source(self.source)?,
+            limit: checked_limit(&self.limit)?,
+            source: source::checked(self.source)?,
             control_listen: self.control.listen.parse().map_err(|_| {
                 refused(
                     "control.listen",
@@ -112,19 +132,37 @@ pub fn name_of_host(host: &str) -> Option<EdgeName> {
     labels.collect::<Vec<_>>().join(".").parse().ok()
 }
 
+/// Only what needs no asking is settled here; the rest comes back as an inquiry.
 fn checked_redirect(
     text: &str,
     environment: impl Fn(&str) -> Option<String>,
-) -> Result<Redirect, Refused> {
+) -> Result<(Redirect, Option<Inquiry>), Refused> {
     if text.is_empty() {
-        return Ok(Redirect::Automatic);
+        return Ok((Redirect::Automatic, None));
     }
-    let expanded =
-        expand(text, environment).map_err(|why| Refused(format!("redirect_address: {why}")))?;
+    let template = Template::parse(text)
+        .and_then(|template| template.with_environment(environment))
+        .map_err(|why| Refused(format!("redirect_address: {why}")))?;
+    if template.variables().next().is_some() {
+        let inquiry =
+            Inquiry::new(template).map_err(|why| Refused(format!("redirect_address: {why}")))?;
+        return Ok((Redirect::Followed, Some(inquiry)));
+    }
+    let expanded = template.to_string();
     let host = expanded
         .parse()
         .map_err(|why| Refused(format!("redirect_address: {expanded:?}: {why}")))?;
-    Ok(Redirect::Fixed(host))
+    Ok((Redirect::Fixed(host), None))
+}
+
+fn checked_link(capacity: &CapacityConfig) -> Result<Option<Link>, Refused> {
+    if capacity.link.is_empty() {
+        return Ok(None);
+    }
+    let wanted = "auto or the name of a network interface such as eth0";
+    let link = Link::parse(&capacity.link)
+        .ok_or_else(|| refused("capacity.link", &capacity.link, wanted))?;
+    Ok((capacity.bandwidth_bps == 0).then_some(link))
 }
 
 fn checked_endpoints(endpoints: &[EndpointConfig]) -> Result<Vec<Endpoint>, Refused> {
@@ -172,6 +210,18 @@ fn checked_capacity(capacity: &CapacityConfig) -> Result<Capacity, Refused> {
     })
 }
 
+fn checked_limit(limit: &LimitConfig) -> Result<Option<ViewerLimit>, Refused> {
+    let Some(full_at) = NonZeroU32::new(limit.viewers) else {
+        return match limit.resume_viewers {
+            0 => Ok(None),
+            _ => Err(Refused("limit.resume_viewers: needs limit.viewers".to_owned())),
+        };
+    };
+    let free_at = (limit.resume_viewers > 0).then_some(limit.resume_viewers);
+    let limit = ViewerLimit::new(full_at, free_at);
+    limit.map(Some).map_err(|why| Refused(format!("limit.resume_viewers: {why}")))
+}
+
 fn checked_interval(interval: Duration) -> Result<Duration, Refused> {
     if (INTERVAL_MIN..=INTERVAL_MAX).contains(&interval) {
         return Ok(interval);
@@ -187,18 +237,4 @@ fn checked_path(key: &str, path: PathBuf) -> Result<PathBuf, Refused> {
     }
     // Messages then name a place that does not depend on where the agent was started.
     std::path::absolute(&path).map_err(|why| Refused(format!("{key}: {}: {why}", path.display())))
-}
-
-fn checked_source(source: SourceConfig) -> Result<SourceKind, Refused> {
-    match source.kind.as_str() {
-        "host" => Ok(SourceKind::Host),
-        "file" if source.path.as_os_str().is_empty() => Err(Refused(
-            "source.path: must name the JSON file that source.kind = \"file\" reads".to_owned(),
-        )),
-        "file" => Ok(SourceKind::File(checked_path("source.path", source.path)?)),
-        other => Err(Refused(format!(
-            "source.kind: {other:?} is not a kind this build knows: {}",
-            SourceKind::NAMES.join(", ")
-        ))),
-    }
 }

@@ -1,7 +1,11 @@
 use tidegate_proto::settings::{SettingsError, add_flags, load, parse_file, scalar_paths};
 
 use super::*;
-use crate::{report::Redirect, source::SourceKind};
+use crate::{
+    link_speed::Link,
+    report::Redirect,
+    source::{Ask, Kind, Plan},
+};
 
 fn environment(name: &str) -> Option<String> {
     (name == "PUBLIC").then(|| "203.0.113.7".to_owned())
@@ -84,7 +88,7 @@ fn the_documented_keys_are_taken() {
         Redirect::Fixed("203.0.113.7".parse().expect("an address"))
     );
     assert_eq!(checked.profile.interval, Duration::from_millis(2_500));
-    assert_eq!(checked.source, SourceKind::File("/run/load.json".into()));
+    assert_eq!(checked.source, Plan(vec![Kind::File("/run/load.json".into())]));
     assert!(checked.targets_file.is_absolute());
 }
 
@@ -93,7 +97,36 @@ fn the_default_is_valid_and_named_after_the_host() {
     let checked = checked("").expect("valid");
     assert_eq!(checked.profile.name.as_str(), "my-host.lan");
     assert_eq!(checked.profile.redirect, Redirect::Automatic);
-    assert_eq!(checked.source, SourceKind::Host);
+    assert_eq!(checked.source, Plan(vec![Kind::Host]));
+}
+
+#[test]
+fn what_must_be_asked_for_is_left_to_the_start() {
+    let checked = checked("redirect_address = \"${env:PUBLIC}.${ec2:local-hostname}\"")
+        .expect("valid without anybody to ask");
+    assert_eq!(checked.profile.redirect, Redirect::Followed);
+    let inquiry = checked.inquiry.expect("something to ask");
+    let variables: Vec<_> = inquiry.variables().map(ToString::to_string).collect();
+    assert_eq!(variables, ["${ec2:local-hostname}"]);
+}
+
+#[test]
+fn a_configured_bandwidth_goes_before_the_link() {
+    let link = |text: &str| checked(text).expect("valid").link;
+    assert_eq!(link(""), None);
+    assert_eq!(link("capacity = { link = \"auto\" }"), Link::parse("auto"));
+    assert_eq!(link("capacity = { link = \"eth0\", viewers = 9 }"), Link::parse("eth0"));
+    assert_eq!(link("capacity = { link = \"eth0\", bandwidth_bps = 1 }"), None);
+}
+
+#[test]
+fn sources_are_believed_in_the_order_they_are_named() {
+    let checked = checked(
+        "[source]\nkind = \"nginx-rtmp\"\nurl = \"http://127.0.0.1:8080/stat\"\n[[source.also]]",
+    )
+    .expect("valid");
+    let stat = Ask { url: "http://127.0.0.1:8080/stat".into(), login: None };
+    assert_eq!(checked.source, Plan(vec![Kind::NginxRtmp(stat), Kind::Host]));
 }
 
 #[test]
@@ -106,15 +139,40 @@ fn each_refusal_names_its_key() {
         ("interval = \"50ms\"", "interval:"),
         ("interval = \"2m\"", "interval:"),
         ("redirect_address = \"a/b\"", "redirect_address:"),
-        ("redirect_address = \"${ec2:public-ipv4}\"", "redirect_address:"),
+        ("redirect_address = \"${ec2:../user-data}\"", "redirect_address:"),
+        ("redirect_address = \"${ec2:public-ipv4\"", "redirect_address:"),
+        ("redirect_address = \"${ec2:public-ipv4}:80\"", "redirect_address:"),
+        ("redirect_address = \"${com.wowza.wms.AppHome}\"", "redirect_address:"),
+        ("capacity = { link = \"a/b\" }", "capacity.link:"),
         ("redirect_address = \"${env:NO}\"", "redirect_address:"),
         ("[[endpoint]]\nscheme = \"ftp\"\nport = 1", "endpoint.scheme"),
         ("[[endpoint]]\nscheme = \"http\"\nport = 0", "endpoint.port"),
         ("[[endpoint]]\nscheme = \"http\"\nport = 1\nx = 1", "`x`"),
         (&long_label, "labels: \"zone\""),
         ("[capacity]\nviewers = 10000001", "capacity.viewers"),
-        ("[source]\nkind = \"srs\"", "host, file"),
+        ("[source]\nkind = \"red5\"", "host, nginx-rtmp"),
+        ("[source]\nkind = \"srs\"", "source.url"),
+        ("[source]\nkind = \"srs\"\nurl = \"https://x/\"", "without TLS"),
+        ("[source]\nkind = \"srs\"\nurl = \"http://me:secret@x/\"", "password_file"),
+        ("[source]\nkind = \"srs\"\nurl = \"http://x\"\nuser = \"me\"", "source.password_file"),
+        ("[source]\nkind = \"command\"", "source.command"),
+        ("[source]\nkind = \"prometheus\"\nurl = \"http://x\"", "source.metrics"),
+        (
+            "[source]\nkind = \"prometheus\"\nurl = \"http://x\"\nmetrics = { watchers = \"a\" }",
+            "\"watchers\"",
+        ),
+        (
+            "[source]\nkind = \"prometheus\"\nurl = \"http://x\"\nmetrics = { viewers = \"sum(a)\" }",
+            "source.metrics.viewers",
+        ),
+        ("[[source.also]]\nkind = \"red5\"", "source.also[0].kind"),
+        ("[[source.also]]\n[[source.also.also]]", "source.also[0].also"),
         ("[source]\nkind = \"file\"", "source.path"),
+        ("[limit]\nresume_viewers = 3", "limit.resume_viewers: needs"),
+        (
+            "[limit]\nviewers = 3\nresume_viewers = 3",
+            "limit.resume_viewers: viewers are taken again at 3",
+        ),
         ("state_dir = \"\"", "state_dir"),
         ("[control]\nlisten = \"1938\"", "control.listen"),
         ("[telemetry]\nlog = \"x=y=z\"", "telemetry.log"),

@@ -21,6 +21,8 @@ use crate::{
 
 /// How often the targets file and the interfaces are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A session with a new key waits this long for the old one's end, which a slow resolver may delay.
+const HANDOVER_MAX: Duration = Duration::from_secs(1);
 /// The first heartbeat waits this long for the first figures.
 const FIRST_FIGURES: Duration = Duration::from_millis(200);
 
@@ -37,6 +39,19 @@ struct Running {
     target: Target,
     end: watch::Sender<Option<End>>,
     status: watch::Receiver<TargetStatus>,
+}
+
+impl Running {
+    /// Ends without a goodbye and waits for that, so that nothing of this session reaches the
+    /// redirector after the first heartbeat of the next: it would be refused as out of date.
+    async fn end_silently(mut self) -> TargetStatus {
+        self.end.send_replace(Some(End::Silent));
+        let gone = async { while self.status.changed().await.is_ok() {} };
+        if timeout(HANDOVER_MAX, gone).await.is_err() {
+            tracing::debug!(target = %self.target, "the old session is not waited for any longer");
+        }
+        self.status.borrow().clone()
+    }
 }
 
 impl Fleet {
@@ -112,27 +127,35 @@ impl Fleet {
     fn follow(&mut self) {
         let mut before = std::mem::take(&mut self.links);
         for target in self.wanted.clone() {
-            let kept = before.iter().position(|link| link.target.same_session(&target));
-            let link = match kept {
-                Some(at) => before.swap_remove(at),
-                None => self.start(target),
+            // No two targets of a file share an address.
+            let old = before.iter().position(|link| link.target.same_address(&target));
+            let link = match old.map(|at| before.swap_remove(at)) {
+                Some(link) if link.target.same_session(&target) => link,
+                old => self.start(target, old),
             };
             self.links.push(link);
         }
         for old in before {
-            let replaced = self.links.iter().any(|link| link.target.same_address(&old.target));
-            old.end.send_replace(Some(if replaced { End::Silent } else { End::Goodbye }));
+            old.end.send_replace(Some(End::Goodbye));
         }
         let count = u32::try_from(self.links.len()).unwrap_or(u32::MAX);
         self.shared.state.send_modify(|state| state.target_count = count);
         self.shared.board.send_replace(self.links.iter().map(|link| link.status.clone()).collect());
     }
 
-    fn start(&mut self, target: Target) -> Running {
+    /// Starts a link, after the one whose redirector it takes over.
+    fn start(&mut self, target: Target, before: Option<Running>) -> Running {
         let row = TargetStatus::new(target.to_string(), target.key().key_id());
         let (row, status) = watch::channel(row);
         let (end, ended) = watch::channel(None);
-        self.tasks.spawn(Link::new(self.shared.clone(), &target, row).run(ended));
+        let (shared, own) = (self.shared.clone(), target.clone());
+        self.tasks.spawn(async move {
+            if let Some(before) = before {
+                let counts = before.end_silently().await;
+                row.send_modify(|row| row.go_on_from(&counts));
+            }
+            Link::new(shared, &own, row).run(ended).await;
+        });
         Running { target, end, status }
     }
 

@@ -10,6 +10,7 @@ use std::{
 };
 
 use tidegate_proto::{
+    edge::Capacity,
     heartbeat::{Load, Trouble},
     stream::Streams,
 };
@@ -19,7 +20,10 @@ use tokio::{
 };
 
 use super::Shared;
-use crate::source::{Measurement, Source, measure_checked, trouble};
+use crate::{
+    limit::ViewerLimit,
+    source::{Measurement, Server, Source, measure_checked, trouble},
+};
 
 /// Measurements are at least this share of an interval apart, however many targets there are: the
 /// rates that some sources make of two of them would be noise.
@@ -34,6 +38,7 @@ type Measured = Result<Measurement, Trouble>;
 struct Reading {
     load: Load,
     streams: Option<Arc<Streams>>,
+    server: Server,
     trouble: Option<Trouble>,
 }
 
@@ -44,12 +49,12 @@ pub(super) struct Thread {
 }
 
 /// Starts the thread; it ends when its requests do.
-pub(super) fn start_thread(mut source: Box<dyn Source>) -> io::Result<Thread> {
+pub(super) fn start_thread(mut source: Box<dyn Source>, capacity: Capacity) -> io::Result<Thread> {
     let (requests, asked) = std_mpsc::sync_channel(1);
     let (answer, answers) = mpsc::channel(1);
     thread::Builder::new().name("tidegate-source".to_owned()).spawn(move || {
         while asked.recv().is_ok() {
-            if answer.blocking_send(measure_checked(source.as_mut())).is_err() {
+            if answer.blocking_send(measure_checked(source.as_mut(), &capacity)).is_err() {
                 return;
             }
         }
@@ -58,7 +63,12 @@ pub(super) fn start_thread(mut source: Box<dyn Source>) -> io::Result<Thread> {
 }
 
 /// Measures whenever a heartbeat is about to be sent, until the edge stops.
-pub(super) async fn run(shared: Arc<Shared>, mut thread: Thread, mut stopped: watch::Receiver<()>) {
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    mut thread: Thread,
+    limit: Option<ViewerLimit>,
+    mut stopped: watch::Receiver<()>,
+) {
     let mut ticks = tokio::time::interval(shared.profile.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut gauge = Gauge::new(shared.profile.interval, Instant::now());
@@ -82,21 +92,27 @@ pub(super) async fn run(shared: Arc<Shared>, mut thread: Thread, mut stopped: wa
                 gauge.take(answer.unwrap_or_else(lost), Instant::now(), alive);
             }
         }
-        publish(&shared, &gauge, Instant::now());
+        publish(&shared, &gauge, limit, Instant::now());
     }
 }
 
-fn publish(shared: &Shared, gauge: &Gauge, now: Instant) {
-    let Reading { load, streams, trouble } = gauge.reading(now);
+fn publish(shared: &Shared, gauge: &Gauge, limit: Option<ViewerLimit>, now: Instant) {
+    let Reading { load, streams, server, trouble } = gauge.reading(now);
     shared.state.send_if_modified(|state| {
         let measured = gauge.last.is_some();
         log_change(state.trouble.as_ref(), trouble.as_ref());
+        let full = limit.is_some_and(|limit| limit.is_full(state.full, load.viewers));
+        if full != state.full {
+            tracing::info!(full, viewers = load.viewers, "the viewer limit");
+        }
         let changed = state.trouble != trouble
             || state.load != load
             || state.streams != streams
+            || state.server != server
+            || state.full != full
             || state.measured != measured;
         (state.load, state.measured, state.trouble) = (load, measured, trouble);
-        state.streams = streams;
+        (state.streams, state.server, state.full) = (streams, server, full);
         changed
     });
 }
@@ -160,7 +176,7 @@ impl Reading {
             Streams::of_names(streams.iter().map(|(name, viewers)| (name.as_str(), *viewers)))
         };
         let streams = measurement.streams.map(|streams| Arc::new(hashed(streams)));
-        Self { load: measurement.load, streams, trouble: None }
+        Self { load: measurement.load, streams, server: measurement.server, trouble: None }
     }
 }
 

@@ -90,15 +90,21 @@ fn bits_per_second(bytes: u64, window: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidegate_proto::edge::Capacity;
+
     use crate::source::measure_checked;
 
     #[test]
     fn viewers_stay_unknown_and_figures_are_within_bounds() {
         let mut source = HostSource::default();
-        let first = measure_checked(&mut source).expect("this machine can be measured").load;
+        let first = measure_checked(&mut source, &Capacity::default())
+            .expect("this machine can be measured")
+            .load;
         assert_eq!((first.viewers, first.bandwidth_out_bps), (None, None));
         source.sampled_at = Instant::now().checked_sub(WINDOW_MIN);
-        let second = measure_checked(&mut source).expect("this machine can be measured").load;
+        let second = measure_checked(&mut source, &Capacity::default())
+            .expect("this machine can be measured")
+            .load;
         assert_eq!(second.viewers, None);
         assert!(second.bandwidth_out_bps.is_some() && second.cpu_utilization.is_some());
     }

@@ -74,6 +74,7 @@ fn edge(place: usize, capacity: u32, viewers: u32) -> EdgeView {
         order: None,
         order_revision: 0,
         agent_version: String::new(),
+        server_version: String::new(),
         cell: Arc::default(),
     }
 }

@@ -51,6 +51,7 @@ pub(crate) fn edge(seed: u8, name: &str) -> EdgeView {
         order: None,
         order_revision: 0,
         agent_version: String::new(),
+        server_version: String::new(),
         cell: Arc::new(Cell::default()),
     }
 }

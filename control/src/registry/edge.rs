@@ -35,6 +35,7 @@ pub(super) struct Edge {
     pub(super) trouble: Option<Trouble>,
     pub(super) load: Load,
     pub(super) agent_version: String,
+    pub(super) server_version: String,
     pub(super) order: Option<Order>,
     pub(super) weighting: Option<Weighting>,
     /// The revision of the last order of any kind.
@@ -78,6 +79,7 @@ impl Edge {
             trouble: None,
             load: Load::default(),
             agent_version: String::new(),
+            server_version: String::new(),
             order: None,
             weighting: None,
             order_revision: 0,
@@ -117,6 +119,7 @@ impl Edge {
             trouble: None,
             load: Load::default(),
             agent_version: String::new(),
+            server_version: String::new(),
             order: None,
             weighting: None,
             order_revision: 0,
@@ -210,6 +213,7 @@ impl Edge {
         self.trouble.clone_from(&heartbeat.trouble);
         self.load = heartbeat.load;
         self.agent_version.clone_from(&heartbeat.agent_version);
+        self.server_version.clone_from(&heartbeat.server_version);
         self.handed_at_report = self.cell.handed();
         self.empty_reports = match heartbeat.load.viewers {
             Some(0) => (self.empty_reports + 1).min(REPORTS_TO_DRAINED),

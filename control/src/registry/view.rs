@@ -98,6 +98,7 @@ pub(super) fn show(edge: &mut Edge, patience: &Patience, mode: Mode, now: Now) -
         order: edge.order.clone(),
         order_revision: edge.order_revision,
         agent_version: edge.agent_version.clone(),
+        server_version: edge.server_version.clone(),
         cell: Arc::clone(&edge.cell),
     });
     edge.view = Some(Arc::clone(&view));

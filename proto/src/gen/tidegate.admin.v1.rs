@@ -60,6 +60,9 @@ pub struct Edge {
     /// Who gave it its weight and why; absent while the weight is 1.
     #[prost(message, optional, tag = "20")]
     pub weighting: ::core::option::Option<Weighting>,
+    /// What the media server says it is, such as nginx/1.22.1; empty: unknown.
+    #[prost(string, tag = "21")]
+    pub server_version: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Endpoint {

@@ -38,6 +38,9 @@ pub struct Heartbeat {
     /// The streams the edge carries, or a part of them. Absent: the edge does not say.
     #[prost(message, optional, tag = "12")]
     pub streams: ::core::option::Option<Streams>,
+    /// The media server's own name and version, for the operator's eyes.
+    #[prost(string, tag = "13")]
+    pub server_version: ::prost::alloc::string::String,
 }
 /// A scheme and the port it is served on.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

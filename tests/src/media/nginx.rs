@@ -132,6 +132,23 @@ impl Nginx {
         format!("rtmp://{}/live/{stream}", self.rtmp)
     }
 
+    /// Where one of its status pages is: `/stat` of the RTMP module, or `/nginx_status`.
+    #[must_use]
+    pub fn page(&self, path: &str) -> String {
+        format!("http://{}{path}", self.http)
+    }
+
+    /// Starts it again on the same ports, after a kill.
+    #[track_caller]
+    pub fn start_again(&mut self) {
+        assert!(!self.process.is_running(), "kill it first");
+        let text = fs::read_to_string(self.home.path().join("nginx.conf")).expect("just used");
+        // A port may be taken for a moment meanwhile.
+        self.process = eventually(SOON, "nginx starts again", || {
+            Self::attempt(self.home.path(), &text).ok_or_else(|| "it ended".to_owned())
+        });
+    }
+
     /// The child process.
     pub fn process(&mut self) -> &mut Process {
         &mut self.process
@@ -268,6 +285,7 @@ http {{
         add_header Access-Control-Allow-Origin * always;
         add_header Cache-Control no-store always;
         location = /stat {{ rtmp_stat all; }}
+        location = /nginx_status {{ stub_status; }}
         rewrite ^/live/([^/]+)/playlist\.m3u8$ /live/$1/index.m3u8 last;
         location /live/ {{ alias {home}/hls/; }}
     }}

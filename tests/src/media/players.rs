@@ -57,6 +57,12 @@ pub fn curl_receives(url: &str, to: &Path) {
     receives(curl_command(url, to), to);
 }
 
+/// rtmpdump, which plays a live stream until it is dropped.
+#[track_caller]
+pub fn rtmpdump_stays(url: &str, to: &Path) -> Process {
+    Process::start(rtmpdump_command(url, to), &to.with_extension("log"))
+}
+
 #[track_caller]
 fn rtmpdump_command(url: &str, to: &Path) -> Command {
     let to = to.display().to_string();

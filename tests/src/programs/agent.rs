@@ -1,4 +1,4 @@
-//! A real agent with a figures file as its source.
+//! A real agent, with a figures file as its source or a media server.
 
 use std::{
     collections::BTreeMap,
@@ -42,6 +42,8 @@ pub struct AgentSetup {
     pub capacity_viewers: u32,
     /// Free text by key.
     pub labels: BTreeMap<String, String>,
+    /// The kind and the URL of the media server that is asked instead of the figures file.
+    pub server: Option<(String, String)>,
 }
 
 impl AgentSetup {
@@ -54,6 +56,7 @@ impl AgentSetup {
             interval: Duration::from_millis(500),
             capacity_viewers: 1_000,
             labels: BTreeMap::new(),
+            server: None,
         }
     }
 
@@ -62,6 +65,20 @@ impl AgentSetup {
     pub fn with_label(mut self, key: &str, value: &str) -> Self {
         self.labels.insert(key.into(), value.into());
         self
+    }
+
+    /// The same edge, whose figures come from a media server.
+    #[must_use]
+    pub fn asking(mut self, kind: &str, url: &str) -> Self {
+        self.server = Some((kind.into(), url.into()));
+        self
+    }
+
+    fn source(&self, figures: &Path) -> String {
+        match &self.server {
+            Some((kind, url)) => format!("kind = {kind:?}\nurl = {url:?}"),
+            None => format!("kind = \"file\"\npath = {figures:?}"),
+        }
     }
 
     fn toml(&self, home: &Path) -> String {
@@ -73,7 +90,7 @@ impl AgentSetup {
              labels = {{ {labels} }}\n\
              [[endpoint]]\nscheme = \"http\"\nport = {port}\n\
              [capacity]\nviewers = {viewers}\n\
-             [source]\nkind = \"file\"\npath = {figures:?}\n\
+             [source]\n{source}\n\
              [control]\nlisten = \"127.0.0.1:0\"\n",
             name = self.name,
             state = at("state"),
@@ -82,7 +99,7 @@ impl AgentSetup {
             labels = labels.collect::<Vec<_>>().join(", "),
             port = self.http_port,
             viewers = self.capacity_viewers,
-            figures = at("figures.json"),
+            source = self.source(&at("figures.json")),
         )
     }
 }

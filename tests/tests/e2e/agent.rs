@@ -7,6 +7,7 @@ use tidegate_tests::{
     edge::{SimulatedEdge, loopback_socket},
     programs::{Agent, Redirector, target_line},
     scene::Scene,
+    translator::Translator,
     wait::{SOON, eventually},
 };
 
@@ -181,4 +182,26 @@ fn an_ack_answers_its_heartbeat_and_tells_the_order() {
     let ack = edge.ask(&socket, to, SOON).expect("an ack");
     assert!(matches!(ack.order, Order::Draining | Order::Drained), "{ack:?}");
     assert!(ack.order_revision > 0 && ack.lease > Duration::ZERO, "{ack:?}");
+}
+
+#[test]
+fn an_agent_behind_an_address_translator_is_heard_whatever_port_it_is_given() {
+    let redirector = Redirector::start();
+    let translator = Translator::start(redirector.ports().heartbeat);
+    let key = format_fleet_key(redirector.key());
+    let agent = Agent::start("edge-1", 18_082, &target_line(translator.address(), &key));
+    redirector.until_liveness("edge-1", "UP");
+    let acks = || agent.status()["targets"][0]["acks"].as_u64().expect("a number");
+    let answered = |more_than| {
+        eventually(SOON, "the agent is answered", || {
+            if acks() > more_than { Ok(()) } else { Err(format!("{} acks", acks())) }
+        });
+    };
+    answered(0);
+    translator.forget_flow();
+    // Neither side does anything about it: acks go to where the heartbeat came from.
+    answered(acks() + 1);
+    let rejected = redirector.metrics().sum("tidegate_datagrams_rejected_total", &[]);
+    assert_eq!(rejected, 0.0, "a datagram was refused for its new port");
+    assert_eq!(redirector.until_liveness("edge-1", "UP")["redirectAddress"], "127.0.0.1");
 }

@@ -304,6 +304,7 @@ fn hostile_text_of_a_key_holder_stays_text_everywhere() {
     edge.heartbeat.labels = [("zone".to_owned(), HOSTILE.to_owned())].into();
     edge.heartbeat.labels.insert(HOSTILE.into(), "x".into());
     edge.heartbeat.agent_version = HOSTILE.into();
+    edge.heartbeat.server_version = HOSTILE.into();
     edge.heartbeat.trouble =
         Some(tidegate_proto::heartbeat::Trouble { code: HOSTILE.into(), text: HOSTILE.into() });
     let _edges = LiveEdges::start(vec![edge], redirector.ports().heartbeat);
@@ -311,6 +312,7 @@ fn hostile_text_of_a_key_holder_stays_text_everywhere() {
     assert_eq!(shown["labels"]["zone"], HOSTILE);
     assert_eq!(shown["labels"][HOSTILE], "x");
     assert_eq!(shown["agentVersion"], HOSTILE);
+    assert_eq!(shown["serverVersion"], HOSTILE);
     assert_eq!(shown["livenessReason"]["text"], HOSTILE);
     let order = json!({"edge": "edge-1", "reason": format!("{HOSTILE}\nFORGED LINE")});
     redirector.grpcurl().fleet("DrainEdge", &order).expect("drained");

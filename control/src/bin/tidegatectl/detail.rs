@@ -37,6 +37,7 @@ pub(crate) fn edge(edge: &Edge, now: i64) -> String {
     facts.extend([
         ("Labels", labels(edge)),
         ("Agent", plain(&edge.agent_version)),
+        ("Server", plain(&edge.server_version)),
         ("Etag", plain(&edge.etag)),
     ]);
     let lines = facts.iter().filter(|(_, value)| !value.is_empty());
@@ -86,14 +87,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hostile_label_stays_on_its_line() {
+    fn hostile_text_stays_on_its_line() {
         let hostile = Edge {
             name: "edge-1".into(),
             labels: [("zone".to_owned(), "a\nEligible   yes".to_owned())].into(),
+            server_version: "nginx\nEligible   yes".into(),
             ..Edge::default()
         };
         let text = edge(&hostile, 0);
         assert_eq!(text.lines().filter(|line| line.starts_with("Eligible")).count(), 1);
         assert!(text.contains("zone=a\\u{a}Eligible"), "{text}");
+        assert!(text.contains("Server     nginx\\u{a}Eligible"), "{text}");
     }
 }
