@@ -2,6 +2,7 @@
 //!
 //! Nothing here is part of a program, and no program depends on it.
 
+pub mod at_rest;
 pub mod browser;
 pub mod credentials;
 pub mod edge;
@@ -20,4 +21,5 @@ pub mod scene;
 pub mod site;
 pub mod tools;
 pub mod translator;
+pub mod verdict;
 pub mod wait;

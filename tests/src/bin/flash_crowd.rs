@@ -5,7 +5,10 @@ use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
 use tidegate_control::selection::Policy;
-use tidegate_tests::flash::{Plan, faults, print_table, run};
+use tidegate_tests::{
+    flash::{Plan, faults, print_table, run},
+    verdict::verdict,
+};
 
 const COMPARED: [Policy; 5] =
     [Policy::Fill, Policy::Least, Policy::P2c, Policy::Wowza, Policy::Report];
@@ -42,11 +45,5 @@ fn main() -> ExitCode {
     println!("seed {}", plan.seed);
     let policies = if args.policy.is_empty() { COMPARED.to_vec() } else { args.policy };
     let reports: Vec<_> = policies.into_iter().map(|policy| run(plan, policy)).collect();
-    print!("{}", print_table(&reports));
-    let faults = faults(&reports);
-    if faults.is_empty() {
-        return ExitCode::SUCCESS;
-    }
-    println!("FAILED: {}", faults.join("; "));
-    ExitCode::FAILURE
+    verdict(print_table(&reports), &faults(&reports), "the crowd was spread")
 }

@@ -4,7 +4,10 @@
 use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
-use tidegate_tests::load::{Plan, run};
+use tidegate_tests::{
+    load::{Plan, run},
+    verdict::verdict,
+};
 
 /// Sends heartbeats of many edges to a redirector that it starts, and prints what came of it.
 #[derive(Debug, Parser)]
@@ -17,16 +20,8 @@ struct Args {
     seconds: u64,
 }
 
-#[allow(clippy::print_stdout)]
 fn main() -> ExitCode {
     let args = Args::parse();
     let report = run(Plan { edges: args.edges, span: Duration::from_secs(args.seconds) });
-    print!("{report}");
-    let faults = report.faults();
-    if faults.is_empty() {
-        println!("nothing was lost");
-        return ExitCode::SUCCESS;
-    }
-    println!("FAILED: {}", faults.join("; "));
-    ExitCode::FAILURE
+    verdict(&report, &report.faults(), "nothing was lost")
 }

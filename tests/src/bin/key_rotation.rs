@@ -4,7 +4,10 @@
 use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
-use tidegate_tests::rotation::{Plan, run};
+use tidegate_tests::{
+    rotation::{Plan, run},
+    verdict::verdict,
+};
 
 /// Replaces the key of a fleet that it starts, and prints what came of it.
 #[derive(Debug, Parser)]
@@ -20,17 +23,9 @@ struct Args {
     interval_ms: u64,
 }
 
-#[allow(clippy::print_stdout)]
 fn main() -> ExitCode {
     let Args { redirectors, edges, interval_ms } = Args::parse();
     let interval = Duration::from_millis(interval_ms);
     let report = run(Plan { redirectors, edges, interval });
-    print!("{report}");
-    let faults = report.faults();
-    if faults.is_empty() {
-        println!("nothing was lost");
-        return ExitCode::SUCCESS;
-    }
-    println!("FAILED: {}", faults.join("; "));
-    ExitCode::FAILURE
+    verdict(&report, &report.faults(), "nothing was lost")
 }
