@@ -34,6 +34,7 @@ pub(super) fn draw<'a>(
 ) -> Option<Drawn<'a>> {
     match (&pool.draw, table.selection.policy) {
         (Draw::Alias(alias), Policy::Random) => known(table, alias.draw(random.next_u64())?),
+        // What one viewer is of a step differs by edge there, and so is in the rows alone.
         (Draw::Alias(alias), Policy::Sticky) => {
             let (one, other) = (random.next_u64(), random.next_u64());
             let (one, other) = (alias.draw(one)?.place, alias.draw(other)?.place);

@@ -104,7 +104,9 @@ impl<'a, 'w> Search<'a, 'w> {
     /// here after it was drawn, however it was found; a drain relies on that. The edge itself is
     /// looked at for the few clients that have something against one: it is the memory that is
     /// furthest away.
-    #[inline]
+    // By itself it would hand its result over through memory, in pieces that are read back as one:
+    // a pick would wait half as long again for that.
+    #[inline(always)]
     fn serving(&self, Drawn { place, cell, load }: Drawn<'a>) -> Option<Candidate<'a>> {
         let edge = self.fleet.edges.get(place as usize)?;
         if !self.wanted.tried.is_empty() && self.wanted.tried.contains(&edge.id) {

@@ -10,7 +10,7 @@ pub struct Row {
     pub load: f32,
     /// What each redirect adds to that; it stands for those of the other redirectors too.
     pub step: f32,
-    /// The table's count of redirects to it when the table was made.
+    /// The lower half of its cell's count of redirects when the table was made.
     pub handed: u32,
     /// Redirects until its confirmation window closes; below 0: closed by so many.
     pub room: f32,
