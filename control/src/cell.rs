@@ -7,7 +7,7 @@ use std::{
     ops::Deref,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -16,49 +16,69 @@ use std::{
 const SLAB_LEN: usize = 1 << SLAB_BITS;
 const SLAB_BITS: u32 = 12;
 
-/// What every pick asks of one edge at this moment.
+/// What every pick asks of one edge at this moment, in one word: two flags, and below them how many
+/// redirects there were to it.
 #[derive(Debug, Default)]
-pub struct Slot {
-    drained: AtomicBool,
-    paused: AtomicBool,
-    handed: AtomicU64,
-}
+pub struct Slot(AtomicU64);
+
+const DRAINED: u64 = 1 << 63;
+const PAUSED: u64 = 1 << 62;
 
 impl Slot {
     /// Whether an order stands against the edge.
     #[must_use]
     #[inline]
     pub fn is_drained(&self) -> bool {
-        self.drained.load(Ordering::SeqCst)
+        self.0.load(Ordering::SeqCst) & DRAINED != 0
     }
 
     /// Sets or clears the flag that every pick re-checks.
     pub(crate) fn set_drained(&self, drained: bool) {
-        self.drained.store(drained, Ordering::SeqCst);
+        self.set(DRAINED, drained);
     }
 
     /// Whether the edge's last report asked for no new viewers.
     #[must_use]
     pub fn is_paused(&self) -> bool {
-        self.paused.load(Ordering::Relaxed)
+        self.0.load(Ordering::Relaxed) & PAUSED != 0
     }
 
     /// Lets picks know of a pause before the next view shows it.
     pub(crate) fn set_paused(&self, paused: bool) {
-        self.paused.store(paused, Ordering::Relaxed);
+        self.set(PAUSED, paused);
+    }
+
+    fn set(&self, flag: u64, on: bool) {
+        if on {
+            self.0.fetch_or(flag, Ordering::SeqCst);
+        } else {
+            self.0.fetch_and(!flag, Ordering::SeqCst);
+        }
+    }
+
+    /// Whether the edge is to get nobody, by order or by its own word.
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.0.load(Ordering::SeqCst) & (DRAINED | PAUSED) != 0
     }
 
     /// Redirects to the edge since this process started.
     #[must_use]
+    #[inline]
     pub fn handed(&self) -> u64 {
-        self.handed.load(Ordering::Relaxed)
+        self.0.load(Ordering::Relaxed) & !(DRAINED | PAUSED)
     }
 
-    /// Counts one redirect, here and in the count by which a planner notices that there were any.
+    /// The lower half of that: it may wrap around.
     #[inline]
-    pub(crate) fn hand_out(&self, noticed: &AtomicU32) {
-        self.handed.fetch_add(1, Ordering::Relaxed);
-        noticed.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn count(&self) -> u32 {
+        self.0.load(Ordering::Relaxed) as u32
+    }
+
+    /// Counts one redirect. A process does not live long enough to count up to the flags.
+    #[inline]
+    pub(crate) fn hand_out(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -97,8 +117,7 @@ impl Cell {
     /// That of an edge which has had so many redirects already.
     #[cfg(test)]
     pub(crate) fn having_handed(handed: u64) -> Self {
-        let slot = Slot { handed: AtomicU64::new(handed), ..Slot::default() };
-        Self::at(Arc::new([slot]), 0)
+        Self::at(Arc::new([Slot(AtomicU64::new(handed))]), 0)
     }
 
     /// Counts a client's vote against the edge. Returns how many there are in this window.
@@ -148,22 +167,17 @@ impl Slabs {
     }
 }
 
-/// The cells of a list of edges, by place, and beside the way to each what was handed out to it.
+/// The cells of a list of edges, by place.
 #[derive(Debug, Default)]
 pub(crate) struct CellsByPlace {
     slabs: Vec<Arc<[Slot]>>,
     ways: Vec<Way>,
 }
 
-/// The way to one cell.
-#[derive(Debug)]
-struct Way {
-    /// The slab's place in `slabs`, and in the lower bits the slot's in it.
-    at: u32,
-    /// Redirects to the edge, as in its cell but for those by the places of another list. Cells lie
-    /// all over the memory, and a pick compares several edges.
-    count: AtomicU32,
-}
+/// The way to one cell: the slab's place in a list of slabs, and in the lower bits the slot's in it.
+/// Who has it does not wait for the memory to name it first.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Way(u32);
 
 impl CellsByPlace {
     pub(crate) fn of<'a>(cells: impl Iterator<Item = &'a Cell>) -> Self {
@@ -174,8 +188,7 @@ impl CellsByPlace {
                 all.slabs.push(Arc::clone(&cell.slab));
                 all.slabs.len() as u32 - 1
             });
-            let count = AtomicU32::new(cell.handed() as u32);
-            all.ways.push(Way { at: slab << SLAB_BITS | cell.at as u32, count });
+            all.ways.push(Way(slab << SLAB_BITS | cell.at as u32));
         }
         all
     }
@@ -186,32 +199,23 @@ impl CellsByPlace {
 
     #[inline]
     pub(crate) fn get(&self, place: usize) -> Option<&Slot> {
-        self.slot(self.ways.get(place)?)
+        self.find(*self.ways.get(place)?)
     }
 
     #[inline]
-    fn slot(&self, way: &Way) -> Option<&Slot> {
-        self.slabs.get((way.at >> SLAB_BITS) as usize)?.get(way.at as usize & (SLAB_LEN - 1))
+    pub(crate) fn way(&self, place: usize) -> Option<Way> {
+        self.ways.get(place).copied()
     }
 
-    /// What was handed out to the edge at a place; it may wrap around.
+    /// The cell that a way of this list leads to.
     #[inline]
-    pub(crate) fn count(&self, place: usize) -> Option<u32> {
-        self.ways.get(place).map(|way| way.count.load(Ordering::Relaxed))
+    pub(crate) fn find(&self, Way(at): Way) -> Option<&Slot> {
+        self.slabs.get((at >> SLAB_BITS) as usize)?.get(at as usize & (SLAB_LEN - 1))
     }
 
-    /// The same of every edge.
-    pub(crate) fn counts(&self) -> impl Iterator<Item = u32> {
-        self.ways.iter().map(|way| way.count.load(Ordering::Relaxed))
-    }
-
-    /// Counts one redirect to the edge at a place.
-    #[inline]
-    pub(crate) fn hand_out(&self, place: usize) {
-        let Some(way) = self.ways.get(place) else { return };
-        if let Some(slot) = self.slot(way) {
-            slot.hand_out(&way.count);
-        }
+    /// What was handed out to each edge.
+    pub(crate) fn all_handed(&self) -> impl Iterator<Item = u64> {
+        self.ways.iter().map(|way| self.find(*way).map_or(0, Slot::handed))
     }
 }
 
@@ -237,7 +241,20 @@ mod tests {
     }
 
     #[test]
-    fn four_slots_share_a_cache_line() {
-        assert_eq!(size_of::<Slot>(), 16);
+    fn eight_slots_share_a_cache_line() {
+        assert_eq!(size_of::<Slot>(), 8);
+    }
+
+    #[test]
+    fn flags_and_the_count_leave_each_other_alone() {
+        let cell = Cell::having_handed(u64::from(u32::MAX));
+        cell.set_drained(true);
+        cell.set_paused(true);
+        cell.hand_out();
+        assert_eq!((cell.handed(), cell.count()), (1 << 32, 0));
+        cell.set_drained(false);
+        assert_eq!((cell.is_drained(), cell.is_paused(), cell.is_closed()), (false, true, true));
+        cell.set_paused(false);
+        assert_eq!((cell.handed(), cell.is_closed()), (1 << 32, false));
     }
 }

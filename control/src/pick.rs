@@ -92,6 +92,7 @@ pub struct Chosen<'a> {
 impl Chosen<'_> {
     /// The same, free of the snapshot.
     #[must_use]
+    #[inline]
     pub fn picked(&self) -> Picked {
         let Self { edge, scheme, port, load } = *self;
         Picked { edge: Arc::clone(edge), scheme, port, load }

@@ -7,6 +7,7 @@ use tidegate_proto::{edge::Scheme, stream::StreamHash};
 
 use super::{Chosen, Wanted, draw::Drawn};
 use crate::{
+    cell::Slot,
     publish::Snapshot,
     selection::{Pool, Table, stream_of},
     snapshot::{EdgeView, FleetView},
@@ -30,6 +31,7 @@ pub(super) struct Search<'a, 'w> {
 #[derive(Clone, Copy)]
 pub(super) struct Candidate<'a> {
     pub(super) place: u32,
+    cell: &'a Slot,
     pub(super) edge: &'a Arc<EdgeView>,
     pub(super) scheme: Scheme,
     pub(super) port: u16,
@@ -61,7 +63,7 @@ impl<'a, 'w> Search<'a, 'w> {
     /// Counts the redirect to what was found.
     #[inline]
     pub(super) fn hand_out(&self, found: &Candidate<'_>) {
-        self.table.hand_out(found.place);
+        self.table.hand_out(found.cell);
         if let (Some(affinity), Some(stream)) = (&self.table.affinity, self.stream) {
             affinity.note(stream, found.place, self.now);
         }
@@ -80,7 +82,7 @@ impl<'a, 'w> Search<'a, 'w> {
     /// Whether the edge at a place is to get nobody, by order or by its own word.
     #[inline]
     pub(super) fn is_closed(&self, place: u32) -> bool {
-        self.table.cell(place).is_none_or(|cell| cell.is_drained() || cell.is_paused())
+        self.table.cell(place).is_none_or(Slot::is_closed)
     }
 
     /// The edge at a place, if this client may be sent there now.
@@ -89,21 +91,23 @@ impl<'a, 'w> Search<'a, 'w> {
         if !self.table.is_fresh(place, self.age_ms) {
             return None;
         }
-        self.serving(place, self.table.live_load(place))
+        self.serving(Drawn::at(self.table, place)?)
     }
 
     /// The edge that was drawn from a pool, if this client may be sent there now.
     #[inline]
-    pub(super) fn drawn(&self, pool: &Pool, Drawn { place, load }: Drawn) -> Option<Candidate<'a>> {
-        if pool.is_fresh(self.age_ms) { self.serving(place, load) } else { self.chosen(place) }
+    pub(super) fn drawn(&self, pool: &Pool, drawn: Drawn<'a>) -> Option<Candidate<'a>> {
+        if pool.is_fresh(self.age_ms) { self.serving(drawn) } else { self.chosen(drawn.place) }
     }
 
     /// An edge that is heard still, if this client may be sent there now. Every edge goes through
     /// here after it was drawn, however it was found; a drain relies on that. The edge itself is
     /// looked at for the few clients that have something against one: it is the memory that is
     /// furthest away.
-    #[inline]
-    fn serving(&self, place: u32, load: f32) -> Option<Candidate<'a>> {
+    // By itself it would hand its result over through memory, in pieces that are read back as one:
+    // a pick would wait half as long again for that.
+    #[inline(always)]
+    fn serving(&self, Drawn { place, cell, load }: Drawn<'a>) -> Option<Candidate<'a>> {
         let edge = self.fleet.edges.get(place as usize)?;
         if !self.wanted.tried.is_empty() && self.wanted.tried.contains(&edge.id) {
             return None;
@@ -112,11 +116,11 @@ impl<'a, 'w> Search<'a, 'w> {
             return None;
         }
         let (scheme, port) = self.table.door(place)?.reach(edge, self.wanted)?;
-        if self.is_closed(place) {
+        if cell.is_closed() {
             self.table.bar(place);
             return None;
         }
-        Some(Candidate { place, edge, scheme, port, load })
+        Some(Candidate { place, cell, edge, scheme, port, load })
     }
 
     /// The best of these places that this client may be sent to; among equals each is kept with the

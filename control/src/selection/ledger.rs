@@ -58,8 +58,8 @@ impl Ledger {
 }
 
 /// What every edge had been handed at some moments of the last seconds. Places are those of the
-/// fleet. Counts are those of the tables: a pick by a table of other places is in an edge's cell
-/// alone, so only differences of counts mean something.
+/// fleet. Counts are the lower halves of those in the cells and may wrap around, so only their
+/// differences mean something.
 #[derive(Debug)]
 pub(super) struct History {
     landing_delay: Duration,
@@ -97,7 +97,8 @@ impl History {
     }
 
     /// Redirects to an edge that a report of `heard` is expected to have seen. `handed` is what
-    /// the edge's cell and the tables have counted `now`, `handed_then` the cell at the report.
+    /// the edge's cell has counted `now`, in full and its lower half, `handed_then` what it had at
+    /// the report.
     pub(super) fn seen(
         &self,
         place: usize,

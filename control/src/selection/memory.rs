@@ -72,8 +72,8 @@ impl Memory {
         self.learn_capacity(edge.heard, scale);
     }
 
-    /// Takes in a report, if the view has a new one. `count` is the tables' count of the edge at its
-    /// place, which the history keeps.
+    /// Takes in a report, if the view has a new one. `count` is what was handed out to the edge at
+    /// its place, as the history keeps it.
     pub(super) fn hear(
         &mut self,
         edge: &EdgeView,

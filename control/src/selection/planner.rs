@@ -20,7 +20,7 @@ use super::{
     tide::{JoinRates, Tide, late_intervals},
 };
 use crate::{
-    cell::{CellsByPlace, Slot},
+    cell::CellsByPlace,
     pick::{Door, Doors},
     snapshot::{EdgeView, FleetView},
 };
@@ -39,7 +39,7 @@ pub struct Planner {
     memories: Vec<Memory>,
     /// The kind of each edge and what its last report is worth, at the last table.
     standings: Vec<(u32, Standing)>,
-    /// How far the counts of `cells` had come at the last table.
+    /// How far the counts of `cells` had come at the last table; they may wrap around.
     handed: Vec<u32>,
     history: History,
     rates: JoinRates,
@@ -107,6 +107,7 @@ impl Planner {
             pools: Vec::new(),
             voted_out,
             viewer_bps: scale.viewer_bps as f32,
+            viewer_in_step: tide.viewer_in_step() as f32,
             redirectors: tide.redirectors as f32,
             used: Arc::clone(&self.used),
             affinity: self.streams.follow(fleet, now),
@@ -152,19 +153,17 @@ impl Planner {
         self.cells = Arc::new(CellsByPlace::of(edges.iter().map(|edge| &*edge.cell)));
         self.doors = Arc::new(Doors::of(edges.iter().map(|edge| Door::of(edge))));
         // Unlike any count, so that all cells are read.
-        self.handed = self.cells.counts().map(|count| !count).collect();
+        self.handed = self.cells.all_handed().map(|all| !(all as u32)).collect();
         unknown
     }
 
     /// Counts what was handed out since the last table, and how fast.
     fn count(&mut self, now: Duration) {
-        for (place, (count, handed)) in self.cells.counts().zip(&mut self.handed).enumerate() {
-            if count == *handed {
+        for (place, (all, handed)) in self.cells.all_handed().zip(&mut self.handed).enumerate() {
+            if all as u32 == *handed {
                 continue;
             }
-            *handed = count;
-            // The cell knows of picks by older tables of other edges too.
-            let all = self.cells.get(place).map_or(0, Slot::handed);
+            *handed = all as u32;
             let memory = &mut self.memories[place];
             if memory.heard.is_some() {
                 self.rates.count(memory.kind, all.saturating_sub(memory.handed));

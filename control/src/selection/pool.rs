@@ -228,7 +228,8 @@ fn alias(
 ) -> Draw {
     let gist = |place: u32| {
         let row = table.row(place as usize).copied().unwrap_or_default();
-        Gist::of(place, &row, table.viewer_bps)
+        let way = table.cells.way(place as usize).unwrap_or_default();
+        Gist::of(place, way, &row)
     };
     let weighted = members.iter().zip(edges).map(|(place, edge)| (*place, weight(*edge)));
     // Most edges are above the level, and their rows are not looked at again.

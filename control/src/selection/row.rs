@@ -1,5 +1,7 @@
 //! One edge as picks see it.
 
+use crate::cell::Way;
+
 /// What a pick needs of an edge beside its cell: 32 bytes, so that two share a cache line.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Row {
@@ -8,7 +10,7 @@ pub struct Row {
     pub load: f32,
     /// What each redirect adds to that; it stands for those of the other redirectors too.
     pub step: f32,
-    /// The table's count of redirects to it when the table was made.
+    /// The lower half of its cell's count of redirects when the table was made.
     pub handed: u32,
     /// Redirects until its confirmation window closes; below 0: closed by so many.
     pub room: f32,
@@ -29,6 +31,14 @@ impl Row {
     pub(super) fn since(&self, handed: u32) -> f32 {
         handed.wrapping_sub(self.handed) as f32
     }
+
+    /// Orders edges after so many redirects since, the best first: those whose window is open by
+    /// their load with one viewer more, who takes this share of the capacity, then the others by how
+    /// far they are over. It only grows.
+    #[inline]
+    pub(super) fn key(&self, since: f32, viewer: f32) -> u64 {
+        key(self.load + since * self.step + viewer, since - self.room, self.step)
+    }
 }
 
 /// What a draw compares of an edge, side by side with what it draws by.
@@ -36,55 +46,42 @@ impl Row {
 pub(crate) struct Gist {
     /// The edge's place in the fleet.
     pub(crate) place: u32,
+    pub(super) way: Way,
     load: f32,
     step: f32,
     handed: u32,
     room: f32,
-    /// What one viewer is of its capacity.
-    viewer: f32,
 }
 
 impl Gist {
     #[inline]
-    pub(super) fn of(place: u32, row: &Row, viewer_bps: f32) -> Self {
-        let Row { load, step, handed, room, capacity_bps, .. } = *row;
-        Self { place, load, step, handed, room, viewer: viewer_bps / capacity_bps }
+    pub(super) fn of(place: u32, way: Way, row: &Row) -> Self {
+        let Row { load, step, handed, room, .. } = *row;
+        Self { place, way, load, step, handed, room }
     }
 
     /// Its predicted load, given the count of redirects now.
     #[inline]
-    pub(super) fn load(&self, count: u32) -> f32 {
+    pub(crate) fn load(&self, count: u32) -> f32 {
         self.load + self.since(count) * self.step
     }
 
-    /// The same with one viewer more.
+    /// As [`Row::key`], where a viewer is so much of each redirect's step.
     #[inline]
-    pub(super) fn load_with_one_more(&self, count: u32) -> f32 {
-        self.load(count) + self.viewer
-    }
-
-    /// Orders edges, the best first: those whose window is open by their load with one viewer more,
-    /// then the others by how far they are over. It only grows with the count.
-    #[inline]
-    pub(super) fn key(&self, count: u32) -> u64 {
+    pub(crate) fn key(&self, count: u32, viewer_in_step: f32) -> u64 {
         let over = self.since(count) - self.room;
-        if over < 0.0 {
-            ordered(self.load_with_one_more(count))
-        } else {
-            CLOSED | ordered(over * self.step)
-        }
-    }
-
-    /// The count when the table was made.
-    #[inline]
-    pub(super) fn handed(&self) -> u32 {
-        self.handed
+        key(self.load(count) + self.step * viewer_in_step, over, self.step)
     }
 
     #[inline]
     fn since(&self, count: u32) -> f32 {
         count.wrapping_sub(self.handed) as f32
     }
+}
+
+#[inline]
+fn key(load_with_one_more: f32, over: f32, step: f32) -> u64 {
+    if over < 0.0 { ordered(load_with_one_more) } else { CLOSED | ordered(over * step) }
 }
 
 /// Above every key of an edge whose window is open.

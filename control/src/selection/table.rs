@@ -36,6 +36,8 @@ pub struct Table {
     /// Places of the edges that clients' votes keep out of its members, in order.
     pub(super) voted_out: Vec<usize>,
     pub(super) viewer_bps: f32,
+    /// What one viewer is of what each redirect adds, where that is the same for all edges.
+    pub(crate) viewer_in_step: f32,
     pub(super) redirectors: f32,
     pub(super) used: Arc<AtomicBool>,
     pub(crate) affinity: Option<Affinity>,
@@ -81,28 +83,19 @@ impl Table {
     #[inline]
     fn live(&self, place: u32) -> Option<(&Row, f32)> {
         let row = self.rows.get(place as usize)?;
-        Some((row, row.since(self.cells.count(place as usize)?)))
+        Some((row, row.since(self.cell(place)?.count())))
     }
 
-    /// What a draw compares of the edge at a place, and what was handed out to it until now.
+    /// What one viewer is of an edge's capacity.
     #[inline]
-    fn gist(&self, place: u32) -> Option<(Gist, u32)> {
-        let row = self.rows.get(place as usize)?;
-        Some((Gist::of(place, row, self.viewer_bps), self.cells.count(place as usize)?))
+    fn viewer(&self, row: &Row) -> f32 {
+        self.viewer_bps / row.capacity_bps
     }
 
-    /// The better of two that were drawn, and its predicted load now. Both counts are read before
-    /// they are compared, so that neither waits for the other's memory. The order of the two is
-    /// random, so that ties are too.
+    /// The cell of an edge of which this much is known.
     #[inline]
-    pub(crate) fn better<'a>(&self, one: &'a Gist, other: &'a Gist) -> (&'a Gist, f32) {
-        let count = |gist: &Gist| self.cells.count(gist.place as usize).unwrap_or(gist.handed());
-        let (of_one, of_other) = (count(one), count(other));
-        if other.key(of_other) < one.key(of_one) {
-            (other, other.load(of_other))
-        } else {
-            (one, one.load(of_one))
-        }
+    pub(crate) fn cell_of(&self, gist: &Gist) -> Option<&Slot> {
+        self.cells.find(gist.way)
     }
 
     /// What outlives the views of the edge at a place.
@@ -117,10 +110,10 @@ impl Table {
         self.doors.of_place(place as usize)
     }
 
-    /// Counts one redirect to the edge at a place.
+    /// Counts one redirect to the edge of a cell.
     #[inline]
-    pub(crate) fn hand_out(&self, place: u32) {
-        self.cells.hand_out(place as usize);
+    pub(crate) fn hand_out(&self, cell: &Slot) {
+        cell.hand_out();
         // Most picks find it noted, and so do not contend for it.
         if !self.used.load(Ordering::Relaxed) {
             self.used.store(true, Ordering::Relaxed);
@@ -152,7 +145,8 @@ impl Table {
     #[must_use]
     #[inline]
     pub fn load_with_one_more(&self, place: u32) -> f32 {
-        self.gist(place).map_or(f32::INFINITY, |(gist, count)| gist.load_with_one_more(count))
+        let load = |(row, since): (&Row, f32)| row.load + since * row.step + self.viewer(row);
+        self.live(place).map_or(f32::INFINITY, load)
     }
 
     /// Whether an edge of this predicted load is left alone as long as another place can serve.
@@ -190,10 +184,10 @@ impl Table {
         i32::try_from(ms).unwrap_or(i32::MAX)
     }
 
-    /// Orders edges by prediction, see [`Gist::key`]. It only grows while the table stands.
+    /// Orders edges by prediction, see [`Row::key`]. It only grows while the table stands.
     #[inline]
     pub(crate) fn prediction_key(&self, place: u32) -> u64 {
-        self.gist(place).map_or(u64::MAX, |(gist, count)| gist.key(count))
+        self.live(place).map_or(u64::MAX, |(row, since)| row.key(since, self.viewer(row)))
     }
 
     /// Orders edges by reports alone, as `wowza`, `report` and `p2c` do.

@@ -1,10 +1,6 @@
 //! The planner under a clock of its own: what reports, redirects and time make of a table.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, atomic::AtomicU32},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use tidegate_proto::{
     edge::{Capacity, Endpoint, Scheme},
@@ -61,7 +57,8 @@ impl Course {
     /// As picks do that use the newest table.
     fn hand_out(&mut self, place: u32, count: u32) {
         let table = self.plan();
-        (0..count).for_each(|_| table.hand_out(place));
+        let cell = table.cell(place).expect("a cell");
+        (0..count).for_each(|_| table.hand_out(cell));
     }
 
     fn change(&mut self, place: usize, change: impl FnOnce(&mut EdgeView)) {
@@ -366,7 +363,8 @@ fn a_pick_by_a_table_of_other_places_is_confirmed_like_any_other() {
     course.replace(edges);
     course.plan();
     // It was under way while the new table was made.
-    (0..50).for_each(|_| old.hand_out(0));
+    let cell = old.cell(0).expect("a cell");
+    (0..50).for_each(|_| old.hand_out(cell));
     course.hand_out(0, 1);
     course.pass(Duration::from_secs(3));
     course.report(0, 150);
@@ -437,7 +435,7 @@ fn a_table_is_due_when_something_was_handed_out_or_an_edge_becomes_late() {
     let mut course = Course::new(4, Selection::default());
     let table = course.plan();
     assert!(!course.planner.is_due(course.now));
-    table.hand_out(0);
+    table.hand_out(table.cell(0).expect("a cell"));
     assert!(course.planner.is_due(course.now));
     course.plan();
     assert!(!course.planner.is_due(course.now));
@@ -477,8 +475,7 @@ fn in_panic_what_an_edge_said_of_its_processors_plays_no_part() {
 #[test]
 fn what_was_handed_out_before_an_edge_was_known_is_no_join_of_now() {
     let mut course = Course::new(1, Selection::default());
-    let unnoticed = AtomicU32::new(0);
-    (0..1_000).for_each(|_| course.fleet.edges[0].cell.hand_out(&unnoticed));
+    (0..1_000).for_each(|_| course.fleet.edges[0].cell.hand_out());
     let table = course.pass(Duration::from_millis(300));
     assert_eq!(pool(&table).join_bps_per_s(), 0.0);
 }

@@ -131,6 +131,11 @@ impl Tide {
         self.scale.viewer_bps
     }
 
+    /// What one viewer is of a row's step, unless the policy goes by each edge's own viewers.
+    pub(super) fn viewer_in_step(&self) -> f64 {
+        1.0 / (self.redirectors * Ledger::STEP)
+    }
+
     pub(super) fn standing(&self, memory: &Memory) -> Standing {
         if !self.figures(memory).is_measured() {
             Standing::Unmeasured
