@@ -4,7 +4,9 @@
 //! of a choice (the edge is settled, its drain asked for again, the redirect counted), that of a
 //! whole pick (the edge is handed out too), a pick's allocations, and the time to make a table; and
 //! beside them the time of a scan over all edges in the same process, which says how fast this
-//! machine is today. Each is the median of many batches that take turns. With `-- --instructions` it
+//! machine is today. The first choices after a table have a column of their own: making it, on the
+//! same processor here, has just swept the caches, and a large fleet waits for its memory again. Each
+//! is the median of many batches that take turns. With `-- --instructions` it
 //! counts instructions under callgrind instead, which no other load disturbs. Both can be asked of one
 //! policy and size of fleet: `-- --times fill 100000`.
 
@@ -31,7 +33,9 @@ use tidegate_proto::edge::Scheme;
 const SIZES: [usize; 3] = [10, 1_000, 100_000];
 /// Under callgrind a large fleet takes minutes to be made, so that it is counted only when asked for.
 const SIZES_COUNTED: [usize; 2] = [10, 1_000];
-/// Picks between two tables.
+/// Choices that meet the memory as a new table leaves it.
+const FIRST: usize = 5_000;
+/// Choices, and picks, between two tables after those.
 const BATCH: usize = 20_000;
 const BATCHES: usize = 20;
 /// Tables made to time one.
@@ -120,33 +124,48 @@ fn wanted(own: &HashSet<(IpAddr, u16)>) -> Wanted<'_> {
 }
 
 fn times(policies: &[Policy], edges: usize) {
-    say("policy    edges  choice ns   pick ns   scan ns  allocations   table ms".into());
+    say("policy    edges  first ns  choice ns   pick ns   scan ns  allocations   table ms".into());
     for &policy in policies {
         let mut course = Course::new(policy, edges);
-        let (choice_ns, pick_ns, scan_ns, allocations) = course.time_picks();
+        let Times { first_ns, choice_ns, pick_ns, scan_ns, allocations } = course.time_picks();
         let table_ms = course.time_tables();
         say(format!(
-            "{policy:<8} {edges:>6} {choice_ns:>10.1} {pick_ns:>9.1} {scan_ns:>9.0} {allocations:>12} {table_ms:>10.2}"
+            "{policy:<8} {edges:>6} {first_ns:>9.1} {choice_ns:>10.1} {pick_ns:>9.1} {scan_ns:>9.0} {allocations:>12} {table_ms:>10.2}"
         ));
     }
 }
 
+/// Medians, and all allocations.
+struct Times {
+    first_ns: f64,
+    choice_ns: f64,
+    pick_ns: f64,
+    scan_ns: f64,
+    allocations: u64,
+}
+
 impl Course {
-    /// Medians of a choice, a pick and a scan, and all allocations.
-    fn time_picks(&mut self) -> (f64, f64, f64, u64) {
+    fn time_picks(&mut self) -> Times {
         let empty = || Vec::with_capacity(BATCHES);
-        let (mut choices, mut picks, mut scans) = (empty(), empty(), empty());
+        let (mut firsts, mut choices, mut picks, mut scans) = (empty(), empty(), empty(), empty());
         let mut allocations = 0;
         for _ in 0..BATCHES {
             let (snapshot, _) = self.plan();
             let counted = allocation_counter::measure(|| {
+                firsts.push(each_ns(FIRST, || self.choose(&snapshot)));
                 choices.push(each_ns(BATCH, || self.choose(&snapshot)));
                 picks.push(each_ns(BATCH, || self.pick(&snapshot)));
             });
             allocations += counted.count_total;
             scans.push(each_ns(1, || _ = black_box(scan(black_box(&snapshot.fleet)))));
         }
-        (median(choices), median(picks), median(scans), allocations)
+        Times {
+            first_ns: median(firsts),
+            choice_ns: median(choices),
+            pick_ns: median(picks),
+            scan_ns: median(scans),
+            allocations,
+        }
     }
 
     fn time_tables(&mut self) -> f64 {
