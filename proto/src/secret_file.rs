@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::fs::{Mode, OFlags};
 use zeroize::Zeroizing;
 
 /// The longest secret file, in bytes.
@@ -46,7 +47,10 @@ pub enum SecretFileError {
 /// Reads a secret file as text. A Kubernetes Secret mounted 0440 through fsGroup is accepted.
 pub fn read(path: &Path) -> Result<Zeroizing<String>, SecretFileError> {
     let unreadable = |source| SecretFileError::Unreadable { path: path.into(), source };
-    let file = File::open(path).map_err(unreadable)?;
+    // Opened to be waited for, a pipe that nobody writes to would hold its reader up for ever.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let opened = rustix::fs::open(path, flags, Mode::empty());
+    let file = File::from(opened.map_err(|errno| unreadable(errno.into()))?);
     // The open file is examined, not the path, so that nobody can swap it in between.
     let metadata = file.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
@@ -73,6 +77,8 @@ pub fn read(path: &Path) -> Result<Zeroizing<String>, SecretFileError> {
 mod tests {
     use std::{fs, os::unix::fs::PermissionsExt};
 
+    use rustix::fs::{CWD, mkfifoat};
+
     use super::*;
 
     #[test]
@@ -88,5 +94,14 @@ mod tests {
         }
         let said = read(&path).expect_err("0620 is refused").to_string();
         assert!(said.contains("0620") && said.contains("chmod 600"), "{said}");
+    }
+
+    #[test]
+    fn a_pipe_is_refused_and_not_waited_for() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("pipe");
+        mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR).expect("a pipe that nobody writes to");
+        let said = read(&path).expect_err("no file").to_string();
+        assert!(said.contains("not a regular file"), "{said}");
     }
 }

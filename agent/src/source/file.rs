@@ -7,6 +7,7 @@ use std::{
     path::PathBuf,
 };
 
+use rustix::fs::{Mode, OFlags};
 use tidegate_proto::heartbeat::Trouble;
 
 use super::{
@@ -29,8 +30,10 @@ impl FileSource {
     }
 
     fn read(&self) -> io::Result<String> {
-        let file = File::open(&self.path)?;
-        // A pipe or a terminal would hold the source up for as long as its writer likes.
+        // A pipe or a terminal would hold the source up for as long as its writer likes, and a pipe
+        // without one even before it can be looked at.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let file = File::from(rustix::fs::open(&self.path, flags, Mode::empty())?);
         if !file.metadata()?.is_file() {
             return Err(io::Error::other("it is not a regular file"));
         }
@@ -61,6 +64,7 @@ impl Source for FileSource {
 mod tests {
     use std::fs;
 
+    use rustix::fs::{CWD, mkfifoat};
     use tidegate_proto::{edge::Capacity, heartbeat::Load};
 
     use super::*;
@@ -113,5 +117,8 @@ mod tests {
         let code = |path| FileSource::new(path).measure().expect_err("no file").code;
         assert_eq!(code(dir.path().join("none")), "source_missing");
         assert_eq!(code(dir.path().to_owned()), "source_unreadable");
+        let pipe = dir.path().join("pipe");
+        mkfifoat(CWD, &pipe, Mode::RUSR | Mode::WUSR).expect("a pipe that nobody writes to");
+        assert_eq!(code(pipe), "source_unreadable");
     }
 }
