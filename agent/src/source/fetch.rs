@@ -25,15 +25,17 @@ const PAGE_LEN_MAX: u64 = 8 << 20;
 /// Asks one media server.
 pub(super) struct Fetch {
     agent: Agent,
-    /// Without a slash at the end.
+    /// As configured: some servers have a page with a slash at the end only.
+    url: String,
+    /// The same without a slash at the end, for the pages below it.
     base: String,
     login: Option<Login>,
     patience: Duration,
 }
 
 impl Fetch {
-    /// A server below `base`, an `http://` URL, each of whose answers must be whole within `patience`.
-    pub(super) fn new(base: &str, login: Option<Login>, patience: Duration) -> Self {
+    /// A server at or below `url`, an `http://` URL, each of whose answers must be whole within `patience`.
+    pub(super) fn new(url: &str, login: Option<Login>, patience: Duration) -> Self {
         let config = Agent::config_builder()
             .http_status_as_error(false)
             .max_redirects(0)
@@ -42,18 +44,21 @@ impl Fetch {
             .proxy(None)
             .user_agent(concat!("tidegate-agent/", env!("CARGO_PKG_VERSION")))
             .build();
-        let base = base.trim_end_matches('/').to_owned();
-        Self { agent: config.into(), base, login, patience }
+        let base = url.trim_end_matches('/').to_owned();
+        Self { agent: config.into(), url: url.to_owned(), base, login, patience }
     }
 
-    /// The server's URL, for messages.
+    /// The server's URL without a slash at the end, for messages.
     pub(super) fn place(&self) -> &str {
         &self.base
     }
 
-    /// The page at the base URL itself, or at `path` below it; `path` begins with a slash.
+    /// The page at the configured URL itself, or at `path` below it; `path` begins with a slash.
     pub(super) fn text(&self, path: &str) -> Result<String, Trouble> {
-        let url = format!("{}{path}", self.base);
+        let url = match path {
+            "" => self.url.clone(),
+            path => format!("{}{path}", self.base),
+        };
         found(&url, self.get(&url, "*/*")?)
     }
 
@@ -131,9 +136,11 @@ pub(super) fn absurd(place: &str, figure: &str, value: impl fmt::Display) -> Tro
     trouble("source_absurd", format!("{place} says {figure} is {value}"))
 }
 
-/// The server is not there, or not in time.
+/// The server is not there, or not in time, or something else answers in its place.
 fn unreachable(url: &str, error: &Error) -> Trouble {
     let why = match error {
+        Error::Protocol(error) => return misread(url, format!("no answer by HTTP: {error}")),
+        Error::LargeResponseHeader(..) => return misread(url, error),
         Error::Timeout(_) => "no answer in time".to_owned(),
         Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             "connection refused; is the server running?".to_owned()

@@ -133,3 +133,29 @@ fn a_url_is_split_where_its_path_begins() {
     assert_eq!(split_url("http://h:80/a/b?c=/d"), ("http://h:80", "/a/b?c=/d"));
     assert_eq!(split_url("http://h"), ("http://h", "/"));
 }
+
+#[test]
+fn a_page_is_asked_for_as_configured_and_pages_below_it_with_one_slash() {
+    for (tail, path, line) in [
+        ("/metrics/", "", "GET /metrics/ HTTP/1.1"),
+        ("/stat?x=/", "", "GET /stat?x=/ HTTP/1.1"),
+        ("/api/", "/v3", "GET /api/v3 HTTP/1.1"),
+    ] {
+        let (url, served) = server(&[&answer("200 OK", "", "page")]);
+        let fetch = Fetch::new(&format!("{url}{tail}"), None, PATIENCE);
+        assert_eq!(fetch.text(path).expect("a page"), "page");
+        assert_eq!(served.join().expect("served")[0].lines().next(), Some(line));
+    }
+}
+
+#[test]
+fn what_answers_but_not_by_http_is_unreadable_and_not_down() {
+    let long = format!("HTTP/1.1 200 OK\r\nX: {}\r\n\r\n", "x".repeat(70_000));
+    for answer in ["\x03\x00\x01 an RTMP server\r\n\r\n", &long] {
+        let (url, served) = server(&[answer]);
+        let trouble = Fetch::new(&url, None, PATIENCE).text("").expect_err("no HTTP");
+        assert_eq!(trouble.code, "source_unreadable", "{}", trouble.text);
+        assert!(trouble.text.starts_with(&url), "{}", trouble.text);
+        served.join().expect("served");
+    }
+}
