@@ -64,9 +64,10 @@ impl CommandSource {
     fn print(&self) -> Result<String, Trouble> {
         let place = self.place();
         let left = self.run().map_err(|fault| match fault {
-            Fault::Io(error) if error.kind() == io::ErrorKind::NotFound => {
-                trouble("source_missing", format!("{place} does not exist"))
-            }
+            Fault::Io(error) if error.kind() == io::ErrorKind::NotFound => trouble(
+                "source_missing",
+                format!("{place} does not exist, or what its first line names does not"),
+            ),
             Fault::Io(error) => trouble("source_failed", format!("{place} cannot run: {error}")),
             Fault::TooLong => trouble("source_unreadable", format!("{place} prints over 1 MiB")),
             Fault::TooLate => {
