@@ -130,6 +130,16 @@ fn sources_are_believed_in_the_order_they_are_named() {
 }
 
 #[test]
+fn a_media_server_may_have_any_address_and_a_page_any_query() {
+    for url in ["http://[::1]:8080/stat", "http://[::1]/stat?a=b:0", "http://x/stat/", "http://x:1"]
+    {
+        let text = format!("[source]\nkind = \"nginx-rtmp\"\nurl = \"{url}\"");
+        let ask = Ask { url: url.into(), login: None };
+        assert_eq!(checked(&text).expect("valid").source, Plan(vec![Kind::NginxRtmp(ask)]));
+    }
+}
+
+#[test]
 fn each_refusal_names_its_key() {
     let long_label = format!("labels = {{ zone = \"{}\" }}", "x".repeat(129));
     for (text, names) in [
@@ -154,6 +164,11 @@ fn each_refusal_names_its_key() {
         ("[source]\nkind = \"srs\"", "source.url"),
         ("[source]\nkind = \"srs\"\nurl = \"https://x/\"", "without TLS"),
         ("[source]\nkind = \"srs\"\nurl = \"http://me:secret@x/\"", "password_file"),
+        ("[source]\nkind = \"srs\"\nurl = \"http://x:99999/\"", "1 to 65535"),
+        ("[source]\nkind = \"srs\"\nurl = \"http://x:0/\"", "1 to 65535"),
+        ("[source]\nkind = \"wowza\"\nurl = \"http://[::1]:/\"", "1 to 65535"),
+        ("[source]\nkind = \"srs\"\nurl = \"http://x/?a=b\"", "without a query"),
+        ("[source]\nkind = \"mediamtx\"\nurl = \"http://x/metrics?a=b\"", "without a query"),
         ("[source]\nkind = \"srs\"\nurl = \"http://x\"\nuser = \"me\"", "source.password_file"),
         ("[source]\nkind = \"command\"", "source.command"),
         ("[source]\nkind = \"prometheus\"\nurl = \"http://x\"", "source.metrics"),

@@ -35,8 +35,8 @@ fn checked_kind(key: &str, source: SourceConfig) -> Result<Kind, Refused> {
         "command" => Kind::Command(checked_command(key, source.command)?),
         "nginx-rtmp" => Kind::NginxRtmp(checked_ask(key, source)?),
         "nginx-stub-status" => Kind::NginxStubStatus(checked_ask(key, source)?),
-        "srs" => Kind::Srs(checked_ask(key, source)?),
-        "mediamtx" => Kind::MediaMtx(checked_ask(key, source)?),
+        "srs" => Kind::Srs(checked_root(key, source)?),
+        "mediamtx" => Kind::MediaMtx(checked_root(key, source)?),
         "wowza" => Kind::Wowza(checked_ask(key, source)?),
         "prometheus" => {
             let series = checked_series(key, &source)?;
@@ -67,6 +67,15 @@ fn checked_command(key: &str, words: Vec<String>) -> Result<Vec<String>, Refused
     }
 }
 
+/// A URL that pages are asked for below.
+fn checked_root(key: &str, source: SourceConfig) -> Result<Ask, Refused> {
+    if source.url.contains(['?', '#']) {
+        let wanted = "a URL without a query; the agent asks for pages below it";
+        return Err(refused(&format!("{key}.url"), &source.url, wanted));
+    }
+    checked_ask(key, source)
+}
+
 fn checked_ask(key: &str, source: SourceConfig) -> Result<Ask, Refused> {
     let url_key = format!("{key}.url");
     if source.url.is_empty() {
@@ -87,6 +96,11 @@ fn checked_ask(key: &str, source: SourceConfig) -> Result<Ask, Refused> {
         return Err(Refused(format!(
             "{url_key}: a password does not belong into it; set source.user and source.password_file"
         )));
+    }
+    // A port out of bounds is no port to the parser, and no error either.
+    let named_port = &authority.as_str()[authority.host().len()..];
+    if !named_port.is_empty() && authority.port_u16().is_none_or(|port| port == 0) {
+        return Err(refused(&url_key, &source.url, "a URL whose port is from 1 to 65535"));
     }
     let login = match (source.user.is_empty(), source.password_file.as_os_str().is_empty()) {
         (true, true) => None,
