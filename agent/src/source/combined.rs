@@ -1,8 +1,10 @@
 //! Several sources as one: the first to know a figure says it, the others fill in what is unknown.
 
+use std::thread;
+
 use tidegate_proto::heartbeat::{Load, Trouble};
 
-use super::{Measurement, Server, Source};
+use super::{Measurement, Server, Source, trouble};
 
 /// Sources in the order in which they are believed.
 pub(super) struct Combined(pub(super) Vec<Box<dyn Source>>);
@@ -10,12 +12,32 @@ pub(super) struct Combined(pub(super) Vec<Box<dyn Source>>);
 impl Source for Combined {
     /// Trouble of any of them is trouble of the edge.
     fn measure(&mut self) -> Result<Measurement, Trouble> {
-        // Each is asked, so that none falls behind with its rates.
-        let measured: Vec<_> = self.0.iter_mut().map(|source| source.measure()).collect();
-        measured
+        measured_at_once(&mut self.0)
             .into_iter()
             .try_fold(Measurement::default(), |known, more| Ok(filled(known, more?)))
     }
+}
+
+/// Each is asked, so that none falls behind with its rates, and all at the same time: one after the
+/// other, several that hang would outlast the interval, and nobody would learn which they are.
+fn measured_at_once(sources: &mut [Box<dyn Source>]) -> Vec<Result<Measurement, Trouble>> {
+    let lost = |why: &str| Err(trouble("source_failed", why));
+    thread::scope(|scope| {
+        let asked: Vec<_> = sources
+            .iter_mut()
+            .map(|source| {
+                let thread = thread::Builder::new().name("tidegate-also".to_owned());
+                thread.spawn_scoped(scope, || source.measure())
+            })
+            .collect();
+        asked
+            .into_iter()
+            .map(|thread| match thread {
+                Ok(thread) => thread.join().unwrap_or_else(|_| lost("a source broke down")),
+                Err(error) => lost(&format!("a source has no thread to be asked on: {error}")),
+            })
+            .collect()
+    })
 }
 
 fn filled(known: Measurement, more: Measurement) -> Measurement {
@@ -39,8 +61,9 @@ fn filled(known: Measurement, more: Measurement) -> Measurement {
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::mpsc, time::Duration};
+
     use super::*;
-    use crate::source::trouble;
 
     fn source(load: Load) -> Box<dyn Source> {
         Box::new(move || Ok(Measurement::of_load(load)))
@@ -54,6 +77,25 @@ mod tests {
         let load =
             Combined(vec![source(server), source(host)]).measure().expect("both answer").load;
         assert_eq!(load, Load { cpu_utilization: Some(0.5), ..server });
+    }
+
+    #[test]
+    fn sources_are_asked_at_the_same_time_and_one_that_breaks_down_is_trouble() {
+        let (say, hear) = mpsc::sync_channel(1);
+        let waits = move || {
+            let heard = hear.recv_timeout(Duration::from_secs(10));
+            heard.map_err(|_| trouble("server_down", "the other was not asked"))
+        };
+        let says = move || {
+            say.send(Measurement::of_viewers(5)).expect("the other listens");
+            Ok(Measurement::default())
+        };
+        let measured = Combined(vec![Box::new(waits), Box::new(says)]).measure();
+        assert_eq!(measured.expect("both answer").load.viewers, Some(5));
+
+        let breaks = || -> Result<Measurement, Trouble> { panic!("a fault of its own") };
+        let trouble = Combined(vec![Box::new(breaks), source(Load::default())]).measure();
+        assert_eq!(trouble.expect_err("trouble").code, "source_failed");
     }
 
     #[test]
