@@ -295,6 +295,18 @@ mod tests {
     }
 
     #[test]
+    fn every_metric_is_documented_and_every_documented_one_is_there() {
+        let page = include_str!("../../docs/media-servers.md");
+        let documented: BTreeSet<&str> = page
+            .lines()
+            .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+            .map(|(name, _)| name)
+            .filter(|name| name.starts_with("tidegate_agent_"))
+            .collect();
+        assert_eq!(documented, METRICS.iter().map(|metric| metric.name).collect());
+    }
+
+    #[test]
     fn names_are_unique_and_counters_end_in_total() {
         let names: BTreeSet<_> = METRICS.iter().map(|metric| metric.name).collect();
         assert_eq!(names.len(), METRICS.len());
