@@ -13,6 +13,7 @@ pub mod heartbeat;
 pub mod key;
 pub mod ports_file;
 pub mod program;
+pub mod regular_file;
 pub mod seal;
 pub mod secret_file;
 pub mod settings;

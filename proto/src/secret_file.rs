@@ -1,14 +1,14 @@
 //! Reading files that hold secrets, and refusing those that others could read or change.
 
 use std::{
-    fs::File,
     io::{self, Read},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{Mode, OFlags};
 use zeroize::Zeroizing;
+
+use crate::regular_file;
 
 /// The longest secret file, in bytes.
 pub const SECRET_FILE_LEN_MAX: u64 = 1 << 20;
@@ -47,15 +47,9 @@ pub enum SecretFileError {
 /// Reads a secret file as text. A Kubernetes Secret mounted 0440 through fsGroup is accepted.
 pub fn read(path: &Path) -> Result<Zeroizing<String>, SecretFileError> {
     let unreadable = |source| SecretFileError::Unreadable { path: path.into(), source };
-    // Opened to be waited for, a pipe that nobody writes to would hold its reader up for ever.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let opened = rustix::fs::open(path, flags, Mode::empty());
-    let file = File::from(opened.map_err(|errno| unreadable(errno.into()))?);
+    let file = regular_file::open(path).map_err(unreadable)?;
     // The open file is examined, not the path, so that nobody can swap it in between.
     let metadata = file.metadata().map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(unreadable(io::Error::other("it is not a regular file")));
-    }
     let mode = metadata.mode() & 0o7777;
     if mode & 0o027 != 0 {
         return Err(SecretFileError::TooOpen { path: path.into(), mode });
@@ -77,7 +71,7 @@ pub fn read(path: &Path) -> Result<Zeroizing<String>, SecretFileError> {
 mod tests {
     use std::{fs, os::unix::fs::PermissionsExt};
 
-    use rustix::fs::{CWD, mkfifoat};
+    use rustix::fs::{CWD, Mode, mkfifoat};
 
     use super::*;
 

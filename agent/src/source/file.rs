@@ -2,13 +2,11 @@
 //! file is trouble; it is never read as zero.
 
 use std::{
-    fs::File,
     io::{self, Read},
     path::PathBuf,
 };
 
-use rustix::fs::{Mode, OFlags};
-use tidegate_proto::heartbeat::Trouble;
+use tidegate_proto::{heartbeat::Trouble, regular_file};
 
 use super::{
     Measurement, Source,
@@ -30,13 +28,7 @@ impl FileSource {
     }
 
     fn read(&self) -> io::Result<String> {
-        // A pipe or a terminal would hold the source up for as long as its writer likes, and a pipe
-        // without one even before it can be looked at.
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let file = File::from(rustix::fs::open(&self.path, flags, Mode::empty())?);
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::other("it is not a regular file"));
-        }
+        let file = regular_file::open(&self.path)?;
         let mut text = String::new();
         if file.take(FIGURES_LEN_MAX + 1).read_to_string(&mut text)? as u64 > FIGURES_LEN_MAX {
             return Err(io::Error::other("it is longer than 1 MiB"));
@@ -64,7 +56,7 @@ impl Source for FileSource {
 mod tests {
     use std::fs;
 
-    use rustix::fs::{CWD, mkfifoat};
+    use rustix::fs::{CWD, Mode, mkfifoat};
     use tidegate_proto::{edge::Capacity, heartbeat::Load};
 
     use super::*;
