@@ -10,7 +10,7 @@ use tidegate_proto::key::format_fleet_key;
 
 use crate::{
     media::nginx::Nginx,
-    process::{cpu_ticks, resident_bytes},
+    process::{cpu_time, resident_bytes},
     programs::{Agent, AgentSetup, Redirector, target_line},
 };
 
@@ -18,7 +18,6 @@ use crate::{
 const CPU_SHARE_MAX: f64 = 0.002;
 /// The memory it may take, in bytes.
 const RESIDENT_MAX: u64 = 12 << 20;
-const TICKS_PER_SECOND: f64 = 100.0;
 /// What happens at a start is over by then.
 const SETTLES: Duration = Duration::from_secs(5);
 
@@ -60,19 +59,19 @@ pub fn watch(span: Duration) -> Report {
         start("nginx-rtmp", &nginx.page("/stat")),
     ];
     sleep(SETTLES);
-    let (began, before) = (Instant::now(), agents.each_mut().map(|(_, agent)| ticks(agent)));
+    let (began, before) = (Instant::now(), agents.each_mut().map(|(_, agent)| cpu(agent)));
     sleep(span);
     let watched = began.elapsed();
     let costs = agents.iter_mut().zip(before).map(|((kind, agent), before)| Cost {
         kind,
-        cpu_share: (ticks(agent) - before) as f64 / TICKS_PER_SECOND / watched.as_secs_f64(),
+        cpu_share: (cpu(agent) - before).as_secs_f64() / watched.as_secs_f64(),
         resident: resident_bytes(agent.process().pid()),
     });
     Report { watched, costs: costs.collect() }
 }
 
-fn ticks(agent: &mut Agent) -> u64 {
-    cpu_ticks(agent.process().pid())
+fn cpu(agent: &mut Agent) -> Duration {
+    cpu_time(agent.process().pid())
 }
 
 impl Report {

@@ -20,7 +20,7 @@ use tidegate_proto::{
 use crate::{
     edge::SimulatedEdge,
     metrics::Metrics,
-    process::{cpu_ticks, resident_bytes},
+    process::{cpu_time, resident_bytes},
     programs::Redirector,
     wait::{SOON, eventually},
 };
@@ -31,8 +31,6 @@ const JITTER: f64 = 0.1;
 const FIRST_ASKS: u64 = 3;
 const ASK_EVERY: u64 = 4;
 const SOCKETS: usize = 4;
-/// Ticks of processor time in a second.
-const TICKS_PER_SECOND: f64 = 100.0;
 /// Memory may grow by so much after the middle of the run.
 const GROWTH_MAX: f64 = 0.10;
 
@@ -71,13 +69,13 @@ pub fn run(plan: Plan) -> Report {
     let pid = redirector.process().pid();
     let to = redirector.ports().heartbeat;
     let mut fleet = Fleet::new(redirector.key(), plan.edges);
-    let (resident_start, ticks_start) = (resident_bytes(pid), cpu_ticks(pid));
+    let (resident_start, cpu_start) = (resident_bytes(pid), cpu_time(pid));
     let began = Instant::now();
     fleet.send_until(began + plan.span / 2, to);
     let resident_middle = resident_bytes(pid);
     fleet.send_until(began + plan.span, to);
     let took = began.elapsed();
-    let ticks = cpu_ticks(pid) - ticks_start;
+    let cpu = cpu_time(pid) - cpu_start;
     let resident_end = resident_bytes(pid);
     let metrics = settled(&redirector, fleet.sent);
     fleet.take_acks();
@@ -95,7 +93,7 @@ pub fn run(plan: Plan) -> Report {
         resident_start,
         resident_middle,
         resident_end,
-        cpu_share: ticks as f64 / TICKS_PER_SECOND / took.as_secs_f64(),
+        cpu_share: cpu.as_secs_f64() / took.as_secs_f64(),
         generator_late: fleet.late_max,
     }
 }

@@ -159,9 +159,9 @@ pub fn resident_bytes(pid: u32) -> u64 {
     kib.unwrap_or_else(|| panic!("{path} has no VmRSS")) * 1_024
 }
 
-/// Processor time a process has used, in ticks of 1/100 s (user and system).
+/// Processor time a process has used (user and system), counted in steps of 10 ms.
 #[track_caller]
-pub fn cpu_ticks(pid: u32) -> u64 {
+pub fn cpu_time(pid: u32) -> Duration {
     let path = format!("/proc/{pid}/stat");
     let stat = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     // The name in parentheses may hold blanks; fields 14 and 15 count from after it.
@@ -172,5 +172,6 @@ pub fn cpu_ticks(pid: u32) -> u64 {
         .split_whitespace()
         .map(|field| field.parse().unwrap_or(0))
         .collect();
-    fields.get(11).unwrap_or(&0) + fields.get(12).unwrap_or(&0)
+    let ticks = fields.get(11).unwrap_or(&0) + fields.get(12).unwrap_or(&0);
+    Duration::from_millis(ticks * 10)
 }
