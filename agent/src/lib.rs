@@ -26,6 +26,7 @@
 
 pub mod config;
 pub mod control;
+mod http;
 pub mod identity;
 pub mod limit;
 pub mod link_speed;

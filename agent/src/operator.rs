@@ -16,7 +16,10 @@ use tidegate_proto::{
 };
 use ureq::Agent;
 
-use crate::config::{Config, ENVIRONMENT_PREFIX, SETTINGS};
+use crate::{
+    config::{Config, ENVIRONMENT_PREFIX, SETTINGS},
+    http,
+};
 
 /// The agent answers from memory.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -125,11 +128,7 @@ fn reachable(listen: &str) -> Result<SocketAddr, String> {
 }
 
 fn ask(verb: Verb, address: SocketAddr) -> Result<String, String> {
-    let config = Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
-        .http_status_as_error(false)
-        .proxy(None)
-        .build();
+    let config = http::asking().timeout_global(Some(PATIENCE)).build();
     let (agent, url) = (Agent::from(config), format!("http://{address}/{}", verb.word()));
     let answer = match verb {
         Verb::Status => agent.get(&url).call(),

@@ -39,6 +39,9 @@ pub use readers::read_as_every_kind;
 /// A measured bandwidth above the configured one by this factor is no measurement.
 const BANDWIDTH_OVER_CAPACITY_MAX: f64 = 1.5;
 
+/// A century; no clock of a server shows more seconds.
+const UPTIME_S_MAX: f64 = 3.2e9;
+
 /// One measurement.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Measurement {

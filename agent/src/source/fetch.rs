@@ -5,7 +5,7 @@ mod digest;
 mod login;
 
 use std::{
-    fmt, io,
+    fmt,
     time::{Duration, Instant},
 };
 
@@ -16,11 +16,15 @@ use ureq::{
 };
 
 use super::trouble;
+use crate::http;
 
 pub use login::Login;
 
 /// The longest page, in bytes: ten thousand streams fit.
 const PAGE_LEN_MAX: u64 = 8 << 20;
+
+/// What of a strange text is shown to people, in characters.
+const SHOWN_LEN_MAX: usize = 40;
 
 /// Asks one media server.
 pub(super) struct Fetch {
@@ -36,13 +40,9 @@ pub(super) struct Fetch {
 impl Fetch {
     /// A server at or below `url`, an `http://` URL, each of whose answers must be whole within `patience`.
     pub(super) fn new(url: &str, login: Option<Login>, patience: Duration) -> Self {
-        let config = Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
+        let config = http::asking()
             // A kept connection would always lead to the same worker of a server that has several.
             .max_idle_connections(0)
-            .proxy(None)
-            .user_agent(concat!("tidegate-agent/", env!("CARGO_PKG_VERSION")))
             .build();
         let base = url.trim_end_matches('/').to_owned();
         Self { agent: config.into(), url: url.to_owned(), base, login, patience }
@@ -126,6 +126,11 @@ fn split_url(url: &str) -> (&str, &str) {
     }
 }
 
+/// The start of a strange text, for the end of a sentence.
+pub(super) fn shortened(text: &str) -> String {
+    text.chars().take(SHOWN_LEN_MAX).collect()
+}
+
 /// Trouble with what a page says: it is not the form it should be.
 pub(super) fn misread(place: &str, why: impl fmt::Display) -> Trouble {
     trouble("source_unreadable", format!("{place} is not what it should be: {why}"))
@@ -138,16 +143,14 @@ pub(super) fn absurd(place: &str, figure: &str, value: impl fmt::Display) -> Tro
 
 /// The server is not there, or not in time, or something else answers in its place.
 fn unreachable(url: &str, error: &Error) -> Trouble {
-    let why = match error {
-        Error::Protocol(error) => return misread(url, format!("no answer by HTTP: {error}")),
-        Error::LargeResponseHeader(..) => return misread(url, error),
-        Error::Timeout(_) => "no answer in time".to_owned(),
-        Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-            "connection refused; is the server running?".to_owned()
+    match error {
+        Error::Protocol(error) => misread(url, format!("no answer by HTTP: {error}")),
+        Error::LargeResponseHeader(..) => misread(url, error),
+        other => {
+            let why = http::silence(other, "connection refused; is the server running?");
+            trouble("server_down", format!("{url}: {why}"))
         }
-        other => other.to_string(),
-    };
-    trouble("server_down", format!("{url}: {why}"))
+    }
 }
 
 fn refused(url: &str, status: u16, login: Option<&Login>) -> Trouble {

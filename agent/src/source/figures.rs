@@ -5,13 +5,11 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::Deserialize;
 use tidegate_proto::heartbeat::{Load, VIEWERS_MAX};
 
-use super::{Measurement, Server, page::Reading};
+use super::{Measurement, Server, UPTIME_S_MAX, page::Reading};
 
 /// The longest text, in bytes: 10,000 streams fit.
 pub(super) const FIGURES_LEN_MAX: u64 = 1 << 20;
 const VERSION_LEN_MAX: usize = 64;
-/// A century; no clock of a server shows more.
-const UPTIME_S_MAX: f64 = 3.2e9;
 
 /// The code of a trouble and the end of its sentence, which begins with where the text is from.
 pub(super) type Wrong = (&'static str, String);

@@ -4,10 +4,7 @@
 use serde_json::Value;
 use tidegate_proto::heartbeat::{Trouble, VIEWERS_MAX};
 
-use super::fetch::{absurd, misread};
-
-/// The longest piece of a strange value that is shown to people, in characters.
-const SHOWN_CHARS_MAX: usize = 40;
+use super::fetch::{absurd, misread, shortened};
 
 /// A part of a page, which knows where it was found.
 #[derive(Debug, Clone, Copy)]
@@ -58,6 +55,19 @@ impl<'a> Part<'a> {
         number.map(Some).ok_or_else(|| self.strange(key, part.value))
     }
 
+    /// A whole number from zero up that must be there.
+    pub(super) fn some_whole(self, key: &str) -> Result<u64, Trouble> {
+        let part = self.part(key)?;
+        part.value.as_u64().ok_or_else(|| self.strange(key, part.value))
+    }
+
+    /// A number from zero to `most` that must be there.
+    pub(super) fn some_number(self, key: &str, most: f64) -> Result<f64, Trouble> {
+        let part = self.part(key)?;
+        let number = part.value.as_f64().filter(|number| (0.0..=most).contains(number));
+        number.ok_or_else(|| self.strange(key, part.value))
+    }
+
     /// Whether a key says true; absent is no.
     pub(super) fn flag(self, key: &str) -> Result<bool, Trouble> {
         let Some(part) = self.get(key) else { return Ok(false) };
@@ -86,7 +96,7 @@ impl<'a> Part<'a> {
     }
 
     fn strange(self, key: &str, value: &Value) -> Trouble {
-        absurd(self.place, key, value.to_string().chars().take(SHOWN_CHARS_MAX).collect::<String>())
+        absurd(self.place, key, shortened(&value.to_string()))
     }
 }
 

@@ -19,7 +19,13 @@ pub use exposition::Selector;
 pub(super) use exposition::{Sample, samples};
 
 /// Above this a counter no longer counts single bytes, and a clock has run for 285 million years.
-const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+pub(super) const EXACT_MAX: f64 = 9_007_199_254_740_992.0;
+
+/// A value as the whole number it must be, from zero to `most`, which is not above [`EXACT_MAX`].
+pub(super) fn whole(value: f64, most: f64) -> Option<u64> {
+    // The bounds make the cast exact.
+    ((0.0..=most).contains(&value) && value.fract() == 0.0).then_some(value as u64)
+}
 
 /// One exporter and what its metrics mean.
 pub(super) struct Prometheus {
@@ -104,16 +110,12 @@ impl<'a> Figures<'a> {
     }
 
     fn whole(&self, selector: &Selector, value: f64, most: f64) -> Result<u64, Trouble> {
-        let value = self.within(selector, value, most)?;
-        match value.fract() == 0.0 {
-            true => Ok(value as u64),
-            false => Err(absurd(self.place, &selector.to_string(), value)),
-        }
+        whole(value, most).ok_or_else(|| absurd(self.place, &selector.to_string(), value))
     }
 
     fn count(&self, figure: &str) -> Result<Option<u32>, Trouble> {
         let Some(sum) = self.sum(figure, f64::from(VIEWERS_MAX))? else { return Ok(None) };
-        let Some((selector, _)) = self.of(figure) else { return Ok(None) };
+        let Some(selector) = self.series.metrics.get(figure) else { return Ok(None) };
         Ok(Some(self.whole(selector, sum, f64::from(VIEWERS_MAX))? as u32))
     }
 

@@ -3,13 +3,11 @@
 use tidegate_proto::heartbeat::{Load, Trouble};
 
 use super::{
-    fetch::{Fetch, absurd, misread},
+    fetch::{Fetch, absurd, misread, shortened},
     page::{Page, Reading},
     trouble,
 };
 
-/// What of a wrong text is shown, in characters.
-const SHOWN_LEN_MAX: usize = 40;
 /// The names of the counters, in their order. Some builds have more.
 const COUNTERS: &str = "server accepts handled requests";
 
@@ -100,10 +98,6 @@ fn found(text: &str) -> Wrong {
 fn figure(name: &'static str, text: &str) -> Result<u64, Wrong> {
     let text = text.trim();
     text.parse().map_err(|_| Wrong::Figure(name, format!("{:?}", shortened(text))))
-}
-
-fn shortened(text: &str) -> String {
-    text.chars().take(SHOWN_LEN_MAX).collect()
 }
 
 #[cfg(test)]

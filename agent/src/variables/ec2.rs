@@ -3,12 +3,14 @@
 //!
 //! <https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instance-metadata-v2-how-it-works.html>
 
-use std::{io, thread, time::Duration};
+use std::{thread, time::Duration};
 
 use ureq::{
     Agent, Body, Error,
     http::{HeaderValue, Response, Uri},
 };
+
+use crate::http;
 
 /// Names another place to ask, as for AWS's own programs.
 pub const ENDPOINT_VARIABLE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
@@ -119,14 +121,9 @@ impl Metadata {
         if !is_endpoint(endpoint) {
             return Err(Ec2Error::Endpoint(endpoint.to_owned()));
         }
-        let config = Agent::config_builder()
+        let config = http::asking()
             .timeout_connect(Some(pace.patience))
             .timeout_global(Some(pace.patience))
-            .http_status_as_error(false)
-            .max_redirects(0)
-            // A proxy would be asked for its own instance's address.
-            .proxy(None)
-            .user_agent(concat!("tidegate-agent/", env!("CARGO_PKG_VERSION")))
             .build();
         let endpoint = endpoint.trim_end_matches('/').to_owned();
         Ok(Self { agent: config.into(), endpoint, pace })
@@ -194,13 +191,7 @@ impl Metadata {
     }
 
     fn silent(&self, error: &Error) -> Ec2Error {
-        let why = match error {
-            Error::Timeout(_) => "no answer in time".to_owned(),
-            Error::Io(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                "connection refused".to_owned()
-            }
-            other => other.to_string(),
-        };
+        let why = http::silence(error, "connection refused");
         Ec2Error::Silent { endpoint: self.endpoint.clone(), why }
     }
 }

@@ -11,7 +11,7 @@ use crate::source::{
     json::bounded,
     meter::Counters,
     page::Reading,
-    prometheus::{Sample, samples},
+    prometheus::{EXACT_MAX, Sample, samples, whole},
 };
 
 /// The series of things that can publish, each with a `state`.
@@ -24,8 +24,6 @@ const PUBLISHERS: [&str; 7] = [
     "webrtc_sessions",
     "moq_sessions",
 ];
-/// The largest whole number that a sample's float holds exactly.
-const WHOLE_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// Reads the page's text.
 pub(super) fn reading(place: &str, text: &str) -> Result<Reading, Trouble> {
@@ -65,13 +63,7 @@ impl<'a> Samples<'a> {
 
     /// A sample's value as the count it must be.
     fn whole(&self, sample: &Sample) -> Result<u64, Trouble> {
-        let value = sample.value;
-        if (0.0..=WHOLE_MAX).contains(&value) && value.fract() == 0.0 {
-            // The bounds above make the cast exact.
-            Ok(value as u64)
-        } else {
-            Err(absurd(self.place, &sample.name, value))
-        }
+        whole(sample.value, EXACT_MAX).ok_or_else(|| absurd(self.place, &sample.name, sample.value))
     }
 
     /// The readers of each path that is ready or has some.

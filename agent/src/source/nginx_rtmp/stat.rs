@@ -10,10 +10,10 @@ use quick_xml::{
     events::{BytesRef, Event},
 };
 
+use crate::source::fetch::shortened;
+
 /// The page has eight levels.
 const DEPTH_MAX: usize = 16;
-/// What of a wrong value is shown, in characters.
-const SHOWN_LEN_MAX: usize = 40;
 
 /// How nginx's own connections for `push` and `pull` call themselves, and how another nginx that pulls
 /// from here does unless told otherwise.
@@ -244,9 +244,9 @@ fn form(why: impl Into<String>) -> Wrong {
 }
 
 fn figure(name: &str, text: &str) -> Result<u64, Wrong> {
-    text.trim().parse().map_err(|_| {
-        let shown: String = text.chars().take(SHOWN_LEN_MAX).collect();
-        Wrong::Figure { name: name.to_owned(), value: format!("{shown:?}") }
+    text.trim().parse().map_err(|_| Wrong::Figure {
+        name: name.to_owned(),
+        value: format!("{:?}", shortened(text)),
     })
 }
 

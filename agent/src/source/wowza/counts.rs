@@ -9,16 +9,15 @@ use std::{collections::BTreeMap, time::Duration};
 use quick_xml::{Reader, XmlVersion, escape::resolve_predefined_entity, events::Event};
 use tidegate_proto::heartbeat::{BANDWIDTH_BPS_MAX, Load, Trouble, VIEWERS_MAX};
 
-use super::{
-    super::{Server, fetch::absurd},
-    Reading, misread,
+use super::{Reading, misread};
+use crate::source::{
+    Server, UPTIME_S_MAX,
+    fetch::{absurd, shortened},
 };
 
 /// Root, virtual host, application, instance, stream and its figures make six.
 const DEPTH_MAX: usize = 16;
 const DEFAULT_INSTANCE: &str = "_definst_";
-/// A century; no clock of a server shows more.
-const UPTIME_S_MAX: f64 = 3.2e9;
 
 /// The figures on a page of `place`.
 pub(super) fn read(place: &str, text: &str) -> Result<Reading, Trouble> {
@@ -168,8 +167,7 @@ impl Counts<'_> {
     }
 
     fn absurd(&self, figure: &str, text: &str) -> Trouble {
-        let shown: String = text.chars().take(40).collect();
-        absurd(self.place, figure, format!("{shown:?}"))
+        absurd(self.place, figure, format!("{:?}", shortened(text)))
     }
 }
 
