@@ -19,6 +19,7 @@ pub mod rpc;
 pub mod rtmp;
 pub mod scene;
 pub mod site;
+pub mod steady;
 pub mod tools;
 pub mod translator;
 pub mod verdict;

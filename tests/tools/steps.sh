@@ -1,6 +1,7 @@
-# Steps with a heading and the time they took. Sourced by tests/run.
+# Steps with a heading and the time they took. Sourced by tests/run and tests/kubernetes.
 # shellcheck shell=bash
 
+program=tests/$(basename -- "$0")
 steps_passed=0
 step_now=""
 
@@ -8,7 +9,7 @@ clock() { printf '%d:%02d' $((SECONDS / 60)) $((SECONDS % 60)); }
 
 # die MESSAGE: stops the run with one message that says what to do.
 die() {
-    printf 'tests/run: %s\n' "$1" >&2
+    printf '%s: %s\n' "$program" "$1" >&2
     exit 1
 }
 
@@ -28,7 +29,7 @@ step() {
 conclude() {
     local status=$?
     if ((status != 0)); then
-        printf '\ntests/run: FAILED%s after %s, exit %d\n' \
-            "${step_now:+ in \"$step_now\"}" "$(clock)" "$status" >&2
+        printf '\n%s: FAILED%s after %s, exit %d\n' \
+            "$program" "${step_now:+ in \"$step_now\"}" "$(clock)" "$status" >&2
     fi
 }
