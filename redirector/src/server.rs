@@ -2,6 +2,7 @@
 
 mod addresses;
 mod assemble;
+mod first_edge;
 pub(crate) mod open_files;
 mod reload;
 
@@ -111,6 +112,8 @@ impl Server {
                 .await?;
         readiness.set_store_open(true);
         readiness.set_snapshot_loaded(true);
+        let first_edge_wait = config.ops.first_edge_wait;
+        first_edge::begin(first_edge_wait, fleet.clone(), clock, Arc::clone(&readiness));
 
         let rules = answer_rules(&config, &clients_front.local_addrs())?;
         let admin = bind_admin(&config, fleet.clone()).await?;

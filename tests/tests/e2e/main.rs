@@ -30,6 +30,7 @@ mod rtmp_follow;
 mod rtmp_hostile;
 mod rtmp_policy;
 mod splice;
+mod startup;
 mod steering;
 mod weight;
 mod zones;
