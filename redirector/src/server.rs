@@ -186,7 +186,8 @@ impl Server {
     }
 
     /// Serves until `stop` comes, and obeys each of `reloads`. Then it is unready but serves for
-    /// the stop delay, finishes what is under way, hears the last heartbeats and stores them.
+    /// the stop delay, while clients are asked to leave; then it finishes what is under way, hears the
+    /// last heartbeats and stores them.
     ///
     /// # Errors
     /// [`Ended`] if a part of it ended by itself: the rest would only seem to work, so it stops too.
@@ -205,6 +206,7 @@ impl Server {
         };
         let reloading = tokio::spawn(reloading.obey(reloads));
         let readiness = Arc::clone(&self.ops.readiness);
+        let leaving = self.clients_front.leaving();
         let (mut front, mut ingest, mut ops) =
             (Tasks::default(), Tasks::default(), Tasks::default());
         let heartbeats = self.ingest.run(
@@ -242,6 +244,7 @@ impl Server {
             () = self.fleet.ended() => Err(Ended("the fleet's writer")),
         };
         readiness.set_listeners_bound(false);
+        leaving.begin();
         health.stop_serving().await;
         if went.is_ok() {
             tokio::time::sleep(self.stop_delay).await;

@@ -4,6 +4,7 @@
 mod bodies;
 mod certificates;
 mod first_byte;
+mod leaving;
 mod places;
 mod proxy;
 #[path = "../site/mod.rs"]
