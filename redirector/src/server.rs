@@ -3,6 +3,7 @@
 mod addresses;
 mod assemble;
 mod first_edge;
+mod followed;
 pub(crate) mod open_files;
 mod reload;
 
@@ -32,6 +33,7 @@ use self::{
         answer_rules, bind_admin, client_limits, client_services, entrance, fleet_page, ops_access,
         redirector_name, rtmp_limits,
     },
+    followed::Followed,
     open_files::Room,
     reload::{Checked, GeoIpFile, KeysFile, Reloads},
 };
@@ -69,6 +71,7 @@ pub enum StartError {
 pub struct Server {
     stop_delay: Duration,
     client_limits: FrontLimits,
+    followed: Followed,
     keys_file: KeysFile,
     tls: Option<Arc<Tls>>,
     geoip_file: Option<GeoIpFile>,
@@ -95,7 +98,8 @@ impl Server {
 
     /// Opens the store and binds every listener, heartbeats before clients.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
-        let Checked { ring, rules, selection, geoip_file, tls, notes } = Checked::read(&config)?;
+        let Checked { followed, ring, rules, selection, geoip_file, tls, notes } =
+            Checked::read(&config)?;
         for note in notes {
             tracing::warn!("{note}");
         }
@@ -149,6 +153,7 @@ impl Server {
         Ok(Self {
             stop_delay: config.ops.stop_delay,
             client_limits: client_limits(&config, room),
+            followed,
             keys_file,
             tls,
             geoip_file,
@@ -185,7 +190,7 @@ impl Server {
         self.keys_file.first_key()
     }
 
-    /// Serves until `stop` comes, and obeys each of `reloads`. Then it is unready but serves for
+    /// Serves until `stop` comes, reads files that change, and all at each of `reloads`. Then it is unready but serves for
     /// the stop delay, while clients are asked to leave; then it finishes what is under way, hears the
     /// last heartbeats and stores them.
     ///
@@ -198,6 +203,7 @@ impl Server {
         let (end_ops, ops_ended) = watch::channel(false);
         let health = self.admin.health();
         let reloading = Reloads {
+            followed: self.followed,
             keys_file: self.keys_file,
             gate: commands,
             tls: self.tls.clone(),
