@@ -3,7 +3,7 @@
 //! In the order a heartbeat is made: [`key`]s come from files, an [`edge`] describes itself in a
 //! [`heartbeat`], [`seal`] closes it into a [`datagram`], and the receiver's [`window`] refuses
 //! repeats. An [`ack`](heartbeat::Ack) travels back the same way.
-//! [`program`], [`settings`], [`secret_file`] and [`ports_file`] hold what every program does alike
+//! [`program`], [`settings`], [`secret_file`], [`stamp`] and [`ports_file`] hold what every program does alike
 //! with its flags, files and exit codes.
 //! There are no tasks, sockets, clocks or stores here.
 
@@ -17,6 +17,7 @@ pub mod regular_file;
 pub mod seal;
 pub mod secret_file;
 pub mod settings;
+pub mod stamp;
 pub mod stream;
 pub mod window;
 

@@ -122,6 +122,8 @@ pub struct OpsConfig {
     pub open: bool,
     #[serde(with = "humantime_serde")]
     pub stop_delay: Duration,
+    #[serde(with = "humantime_serde")]
+    pub first_edge_wait: Duration,
 }
 
 /// `[telemetry]`
@@ -227,7 +229,12 @@ impl Default for AdminConfig {
 
 impl Default for OpsConfig {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:1937".into(), open: false, stop_delay: Duration::ZERO }
+        Self {
+            listen: "127.0.0.1:1937".into(),
+            open: false,
+            stop_delay: Duration::ZERO,
+            first_edge_wait: Duration::ZERO,
+        }
     }
 }
 

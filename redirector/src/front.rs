@@ -11,6 +11,7 @@ mod figures;
 mod first_byte;
 pub mod guard;
 mod http;
+mod leaving;
 mod limits;
 mod linger;
 mod listen;
@@ -39,10 +40,13 @@ use self::{addresses::Addresses, figures::Event, places::Places};
 pub use self::{
     figures::FrontFigures,
     guard::Target,
+    leaving::Leaving,
     limits::Limits,
     listen::BindError,
     places::Place,
-    services::{BodyRead, Duplex, Reached, Routes, RtmpConnection, RtmpService, Services},
+    services::{
+        BodyRead, Duplex, Reached, Routes, RtmpConnection, RtmpService, Services, SessionGoesOn,
+    },
     tls::Tls,
 };
 pub(crate) use self::{linger::linger, listen::keepalive};
@@ -54,6 +58,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Front {
     listeners: Vec<(TcpListener, SocketAddr)>,
+    leaving: Leaving,
 }
 
 /// What every connection of a front needs.
@@ -63,6 +68,7 @@ struct Shared {
     figures: Arc<FrontFigures>,
     places: Arc<Places>,
     addresses: Arc<Addresses>,
+    leaving: Leaving,
     stopping: watch::Receiver<bool>,
 }
 
@@ -71,11 +77,12 @@ impl Shared {
         services: Services,
         limits: Limits,
         figures: Arc<FrontFigures>,
+        leaving: Leaving,
         stopping: watch::Receiver<bool>,
     ) -> Self {
         let places = Places::new(limits.connections_max);
         let addresses = Arc::new(Addresses::new(limits.connections_per_address_max));
-        Self { services, limits, figures, places, addresses, stopping }
+        Self { services, limits, figures, places, addresses, leaving, stopping }
     }
 }
 
@@ -83,7 +90,8 @@ impl Front {
     /// Binds every address, or none. Needs a tokio runtime.
     pub fn bind(addresses: &[SocketAddr]) -> Result<Self, BindError> {
         let bind = |address: &SocketAddr| listen::listen(*address);
-        Ok(Self { listeners: addresses.iter().map(bind).collect::<Result<_, _>>()? })
+        let listeners = addresses.iter().map(bind).collect::<Result<_, _>>()?;
+        Ok(Self { listeners, leaving: Leaving::default() })
     }
 
     /// The bound addresses, in the order they were given.
@@ -92,8 +100,15 @@ impl Front {
         self.listeners.iter().map(|(_, address)| *address).collect()
     }
 
-    /// Serves until `stop` is ready: then accepts no more, finishes the requests under way for
-    /// at most `grace`, and drops what is left. Dropping the future ends everything at once.
+    /// What makes it leave; begin some time before it is stopped.
+    #[must_use]
+    pub fn leaving(&self) -> Leaving {
+        self.leaving.clone()
+    }
+
+    /// Serves until `stop` is ready: then lets nobody begin to connect, but takes in who had begun,
+    /// finishes the requests under way for at most `grace`, and drops what is left. Dropping the
+    /// future ends everything at once.
     pub async fn run(
         self,
         services: Services,
@@ -103,10 +118,12 @@ impl Front {
         grace: Duration,
     ) {
         let (stage, stopping) = watch::channel(false);
-        let shared = Arc::new(Shared::new(services, limits, figures, stopping));
+        let shared = Arc::new(Shared::new(services, limits, figures, self.leaving, stopping));
+        let (close, closing) = watch::channel(false);
         let mut accepting = JoinSet::new();
         for (listener, address) in self.listeners {
-            accepting.spawn(accept(listener, address.port(), Arc::clone(&shared)));
+            let shared = Arc::clone(&shared);
+            accepting.spawn(accept(listener, address.port(), shared, closing.clone()));
         }
         drop(shared);
         tokio::select! {
@@ -114,7 +131,8 @@ impl Front {
             // It never ends by itself, unless it panics; then there is nothing to wait for.
             Some(_) = accepting.join_next() => return,
         }
-        accepting.shutdown().await;
+        close.send_replace(true);
+        while accepting.join_next().await.is_some() {}
         stage.send_replace(true);
         // Every connection looks at the stage as long as it lives.
         let _ = timeout(grace, stage.closed()).await;
@@ -132,17 +150,33 @@ pub async fn serve_one<S: Duplex + 'static>(
     figures: Arc<FrontFigures>,
 ) {
     let (_stage, stopping) = watch::channel(false);
-    let shared = Shared::new(services, limits, figures, stopping);
+    let shared = Shared::new(services, limits, figures, Leaving::default(), stopping);
     match connection::admit(peer, &shared) {
         Ok(admitted) => connection::serve(stream, peer, port, admitted, &shared).await,
         Err(event) => shared.figures.count(event),
     }
 }
 
-async fn accept(listener: TcpListener, port: u16, shared: Arc<Shared>) {
+/// Accepts until the listener is to close, then the last, and closes it.
+async fn accept(
+    listener: TcpListener,
+    port: u16,
+    shared: Arc<Shared>,
+    mut closing: watch::Receiver<bool>,
+) {
+    tokio::select! {
+        () = accept_all(&listener, port, &shared) => {}
+        _ = closing.wait_for(|closing| *closing) => {}
+    }
+    // Closing resets what waits to be accepted, and whose handshake is not over yet.
+    listen::refuse_newcomers(&listener);
+    let _ = timeout(shared.limits.last_call, accept_all(&listener, port, &shared)).await;
+}
+
+async fn accept_all(listener: &TcpListener, port: u16, shared: &Arc<Shared>) {
     loop {
         match listener.accept().await {
-            Ok((stream, peer)) => admit(stream, peer.ip().to_canonical(), port, &shared),
+            Ok((stream, peer)) => admit(stream, peer.ip().to_canonical(), port, shared),
             Err(error) => {
                 shared.figures.count(Event::AcceptErrors);
                 if !is_the_clients_fault(&error) {

@@ -1,15 +1,12 @@
 //! The operations listener: is it alive, is it ready, what does it count, whom does it know.
 //!
 //! It shows what it is given and decides nothing about the fleet. Metrics and the fleet may need a
-//! token; liveness and readiness never do.
+//! token; liveness, readiness and the start never do.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+pub mod first_edge;
+mod readiness;
+
+use std::{fmt, sync::Arc};
 
 use ::http::{
     HeaderMap, HeaderValue, StatusCode,
@@ -20,6 +17,7 @@ use ::http::{
 use serde::Serialize;
 use warp::{Filter, Reply, reply::Response};
 
+pub use self::readiness::Readiness;
 use crate::{
     error_body::error_body,
     front::{Routes, Target},
@@ -53,50 +51,10 @@ impl fmt::Debug for OpsAccess {
     }
 }
 
-/// What must be there before clients are to come. It says nothing about the fleet's health: an
-/// empty fleet is answered too.
-#[derive(Debug, Default)]
-pub struct Readiness {
-    listeners_bound: AtomicBool,
-    store_open: AtomicBool,
-    snapshot_loaded: AtomicBool,
-}
-
-impl Readiness {
-    /// Every listener is bound, or, at the end, no longer.
-    pub fn set_listeners_bound(&self, bound: bool) {
-        self.listeners_bound.store(bound, Ordering::Relaxed);
-    }
-
-    /// The store is open.
-    pub fn set_store_open(&self, open: bool) {
-        self.store_open.store(open, Ordering::Relaxed);
-    }
-
-    /// What the store remembers is published.
-    pub fn set_snapshot_loaded(&self, loaded: bool) {
-        self.snapshot_loaded.store(loaded, Ordering::Relaxed);
-    }
-
-    /// What is not there yet; empty: ready.
-    #[must_use]
-    pub fn missing(&self) -> Vec<&'static str> {
-        [
-            ("listeners_bound", &self.listeners_bound),
-            ("store_open", &self.store_open),
-            ("snapshot_loaded", &self.snapshot_loaded),
-        ]
-        .into_iter()
-        .filter(|(_, there)| !there.load(Ordering::Relaxed))
-        .map(|(name, _)| name)
-        .collect()
-    }
-}
-
 /// What the listener shows.
 #[derive(Clone)]
 pub struct Ops {
-    /// For `/readyz`.
+    /// For `/readyz` and `/startupz`.
     pub readiness: Arc<Readiness>,
     /// For `/metrics`, in the text format of Prometheus.
     pub metrics: Page,
@@ -134,6 +92,7 @@ impl Ops {
         match path {
             "/livez" => page(StatusCode::OK, TEXT, "ok".to_owned()),
             "/readyz" => readyz(&self.readiness.missing()),
+            "/startupz" => readyz(&self.readiness.missing_at_start()),
             "/metrics" if self.admits(bearer) => page(StatusCode::OK, METRICS, (self.metrics)()),
             "/api/fleet" if self.admits(bearer) => page(StatusCode::OK, JSON, (self.fleet)()),
             "/metrics" | "/api/fleet" => unauthorized(),

@@ -32,8 +32,8 @@ Examples:
     $ tidegatectl key generate > /etc/tidegate/keys && chmod 600 /etc/tidegate/keys
     $ tidegate-redirector --config /etc/tidegate/redirector.toml
 
-SIGHUP reads the keys, tokens, certificates and selection.geoip_file again. SIGTERM stops in good \
-order, a second one at once.
+Keys, tokens, certificates and selection.geoip_file are read again when they change, at once on \
+SIGHUP. SIGTERM stops in good order, a second one at once.
 Exit codes: 0 clean stop, 64 bad configuration, 1 failure to start or to go on.";
 
 impl From<StartError> for Failure {

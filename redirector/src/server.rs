@@ -2,6 +2,8 @@
 
 mod addresses;
 mod assemble;
+mod first_edge;
+mod followed;
 pub(crate) mod open_files;
 mod reload;
 
@@ -31,6 +33,7 @@ use self::{
         answer_rules, bind_admin, client_limits, client_services, entrance, fleet_page, ops_access,
         redirector_name, rtmp_limits,
     },
+    followed::Followed,
     open_files::Room,
     reload::{Checked, GeoIpFile, KeysFile, Reloads},
 };
@@ -68,6 +71,7 @@ pub enum StartError {
 pub struct Server {
     stop_delay: Duration,
     client_limits: FrontLimits,
+    followed: Followed,
     keys_file: KeysFile,
     tls: Option<Arc<Tls>>,
     geoip_file: Option<GeoIpFile>,
@@ -94,7 +98,8 @@ impl Server {
 
     /// Opens the store and binds every listener, heartbeats before clients.
     pub async fn bind(config: Config) -> Result<Self, StartError> {
-        let Checked { ring, rules, selection, geoip_file, tls, notes } = Checked::read(&config)?;
+        let Checked { followed, ring, rules, selection, geoip_file, tls, notes } =
+            Checked::read(&config)?;
         for note in notes {
             tracing::warn!("{note}");
         }
@@ -111,6 +116,8 @@ impl Server {
                 .await?;
         readiness.set_store_open(true);
         readiness.set_snapshot_loaded(true);
+        let first_edge_wait = config.ops.first_edge_wait;
+        first_edge::begin(first_edge_wait, fleet.clone(), clock, Arc::clone(&readiness));
 
         let rules = answer_rules(&config, &clients_front.local_addrs())?;
         let admin = bind_admin(&config, fleet.clone()).await?;
@@ -146,6 +153,7 @@ impl Server {
         Ok(Self {
             stop_delay: config.ops.stop_delay,
             client_limits: client_limits(&config, room),
+            followed,
             keys_file,
             tls,
             geoip_file,
@@ -182,8 +190,9 @@ impl Server {
         self.keys_file.first_key()
     }
 
-    /// Serves until `stop` comes, and obeys each of `reloads`. Then it is unready but serves for
-    /// the stop delay, finishes what is under way, hears the last heartbeats and stores them.
+    /// Serves until `stop` comes, reads files that change, and all at each of `reloads`. Then it is unready but serves for
+    /// the stop delay, while clients are asked to leave; then it finishes what is under way, hears the
+    /// last heartbeats and stores them.
     ///
     /// # Errors
     /// [`Ended`] if a part of it ended by itself: the rest would only seem to work, so it stops too.
@@ -194,6 +203,7 @@ impl Server {
         let (end_ops, ops_ended) = watch::channel(false);
         let health = self.admin.health();
         let reloading = Reloads {
+            followed: self.followed,
             keys_file: self.keys_file,
             gate: commands,
             tls: self.tls.clone(),
@@ -202,6 +212,7 @@ impl Server {
         };
         let reloading = tokio::spawn(reloading.obey(reloads));
         let readiness = Arc::clone(&self.ops.readiness);
+        let leaving = self.clients_front.leaving();
         let (mut front, mut ingest, mut ops) =
             (Tasks::default(), Tasks::default(), Tasks::default());
         let heartbeats = self.ingest.run(
@@ -239,6 +250,7 @@ impl Server {
             () = self.fleet.ended() => Err(Ended("the fleet's writer")),
         };
         readiness.set_listeners_bound(false);
+        leaving.begin();
         health.stop_serving().await;
         if went.is_ok() {
             tokio::time::sleep(self.stop_delay).await;

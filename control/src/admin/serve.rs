@@ -247,15 +247,18 @@ impl fmt::Debug for Reload {
 }
 
 impl Reload {
-    /// Reads certificates and tokens again and uses them for new handshakes and calls. On an error,
-    /// which names the file, everything stays as it was. It reads files: call it where blocking is
-    /// fine.
-    pub fn reload(&self) -> Result<(), String> {
-        let tokens = self.credentials.reread()?;
+    /// Reads the tokens again and uses them for new calls. On an error, which names the file, the old
+    /// ones stay. It reads a file: call it where blocking is fine.
+    pub fn reload_tokens(&self) -> Result<(), String> {
+        self.credentials.reread()?.adopt();
+        Ok(())
+    }
+
+    /// The same for the certificates and new handshakes. A broken tokens file is not in their way.
+    pub fn reload_certificates(&self) -> Result<(), String> {
         if let Some(tls) = &self.tls {
             tls.adopt(tls.reread()?);
         }
-        tokens.adopt();
         Ok(())
     }
 }

@@ -332,11 +332,11 @@ async fn a_replaced_tokens_file_counts_from_the_reload_on() {
     let running = Running::start(Settings { tokens_file: file, ..settings() }, edges(1)).await;
     let mut client = running.client().await;
     fs::write(&path, "viewer broken").expect("written");
-    let said = running.reload.reload().expect_err("the file is broken");
+    let said = running.reload.reload_tokens().expect_err("the file is broken");
     assert!(said.contains("line 1") && said.contains("admin.tokens_file"), "{said}");
     client.list_edges(bearing(&old.token, list(0, "", ""))).await.expect("the old one holds");
     fs::write(&path, &new.line).expect("written");
-    running.reload.reload().expect("the file is fine");
+    running.reload.reload_tokens().expect("the file is fine");
     client.list_edges(bearing(&new.token, list(0, "", ""))).await.expect("the new one holds");
     assert!(client.list_edges(bearing(&old.token, list(0, "", ""))).await.is_err());
     running.stop().await;

@@ -24,7 +24,7 @@ use self::{
     table::{Full, SessionId},
 };
 use super::{Clients, figures::Lapse, judge::Client, rtmp::new_session};
-use crate::front::{BodyRead, Target};
+use crate::front::{BodyRead, SessionGoesOn, Target};
 
 /// What requests and responses carry.
 const MEDIA_TYPE: &str = "application/x-fcs";
@@ -75,7 +75,12 @@ impl Clients {
                 if reply.is_empty() && matches!(call, Call::Idle(_)) {
                     sleep(HOLD).await;
                 }
-                response(StatusCode::OK, reply.into_bytes())
+                let mut response = response(StatusCode::OK, reply.into_bytes());
+                if !matches!(call, Call::Close(_)) {
+                    // librtmp takes the connection's end for the session's.
+                    response.extensions_mut().insert(SessionGoesOn);
+                }
+                response
             }
             Err(status) => response(status, Vec::new()),
         };

@@ -130,6 +130,10 @@ pub const SETTINGS: &[Setting] = &[
     Setting { path: "ops.listen", help: "TCP address of probes and metrics" },
     Setting { path: "ops.open", help: "Show metrics and fleet off loopback without a token" },
     Setting { path: "ops.stop_delay", help: "Keep serving, unready, this long after SIGTERM" },
+    Setting {
+        path: "ops.first_edge_wait",
+        help: "The longest that /startupz waits for an edge to be known",
+    },
     Setting { path: "telemetry.otlp_endpoint", help: "OpenTelemetry OTLP/gRPC URL; empty: off" },
     Setting { path: "telemetry.log", help: "Log filter, for example info or warn,audit=info" },
     Setting { path: "telemetry.log_format", help: "text or json" },

@@ -53,6 +53,7 @@ fn each_fault_names_its_key() {
         ("[client]\nsplices_max = 1_000_001\n", "client.splices_max"),
         ("[telemetry]\nlog_format = \"xml\"\n", "telemetry.log_format"),
         ("[ops]\nstop_delay = \"soon\"\n", "stop_delay"),
+        ("[ops]\nfirst_edge_wait = 3\n", "first_edge_wait"),
     ] {
         let said = parsed(text).expect_err(text);
         assert!(said.contains(key), "{text:?}: {said}");

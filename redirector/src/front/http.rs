@@ -14,7 +14,7 @@ use tower::ServiceExt;
 use warp::{Reply, reply::Response};
 
 use super::{
-    BodyRead, Duplex, Limits, Reached, Shared,
+    BodyRead, Duplex, Limits, Reached, SessionGoesOn, Shared, Target,
     figures::{End, Event},
     guard,
     linger::linger,
@@ -83,18 +83,32 @@ fn builder(limits: &Limits) -> http1::Builder {
 
 /// One request: through the guard, to the routes, and back.
 async fn ask(
-    mut request: Request<Incoming>,
+    request: Request<Incoming>,
     reached: Reached,
     place: &Place,
     shared: &Shared,
 ) -> Result<Response, Infallible> {
-    let target = match guard::check(&request, shared.limits.methods) {
-        Ok(target) => target,
+    let mut response = match guard::check(&request, shared.limits.methods) {
+        Ok(target) => route(request, target, reached, place, shared).await?,
         Err(reject) => {
             shared.figures.refuse(reject);
-            return Ok(guard::refusal(reject, shared.limits.methods).into_response());
+            guard::refusal(reject, shared.limits.methods).into_response()
         }
     };
+    let session_goes_on = response.extensions_mut().remove::<SessionGoesOn>().is_some();
+    if shared.leaving.has_begun() && !session_goes_on {
+        end_connection(&mut response);
+    }
+    Ok(response)
+}
+
+async fn route(
+    mut request: Request<Incoming>,
+    target: Target,
+    reached: Reached,
+    place: &Place,
+    shared: &Shared,
+) -> Result<Response, Infallible> {
     let has_body = !request.body().is_end_stream();
     if !has_body {
         // A body is still the client's to send, and who is slow with it is slow.
@@ -107,7 +121,12 @@ async fn ask(
     let body_read = response.extensions_mut().remove::<BodyRead>().is_some();
     if has_body && !body_read {
         // What follows an unread body is no request.
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        end_connection(&mut response);
     }
     Ok(response)
+}
+
+/// Makes it the last on its connection (RFC 9112 section 9.6).
+fn end_connection(response: &mut Response) {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
 }

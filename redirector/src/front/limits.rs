@@ -21,6 +21,9 @@ pub struct Limits {
     pub age_max: Duration,
     /// How long an ending connection may take for the request it is at.
     pub finish_timeout: Duration,
+    /// How long a listener that is to close waits for handshakes under way and for what their clients
+    /// send first: a round trip of the slow ones.
+    pub last_call: Duration,
     /// The methods that pass.
     pub methods: &'static [Method],
 }
@@ -33,9 +36,14 @@ impl Limits {
         head_timeout: Duration::from_secs(5),
         age_max: Duration::from_secs(60),
         finish_timeout: Duration::from_secs(5),
+        last_call: Duration::from_millis(500),
         methods: &CLIENT_METHODS,
     };
     /// The limits for operators' tools.
-    pub const OPS: Self =
-        Self { connections_max: 256, methods: &[Method::GET, Method::HEAD], ..Self::CLIENTS };
+    pub const OPS: Self = Self {
+        connections_max: 256,
+        last_call: Duration::from_millis(50),
+        methods: &[Method::GET, Method::HEAD],
+        ..Self::CLIENTS
+    };
 }

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{SockFilter, SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpSocket};
 
 /// Connections that wait to be accepted.
@@ -33,6 +33,28 @@ fn way_out(error: &io::Error) -> &'static str {
         }
         _ => "choose another address",
     }
+}
+
+/// Drops what begins a connection (RFC 9293 section 3.5), a SYN without an ACK, and nothing else. In
+/// the instructions of the kernel's classic BPF, on a TCP header.
+const NO_SYN: [SockFilter; 5] = [
+    // ld b [13]: the flags.
+    SockFilter::new(0x30, 0, 0, 13),
+    // and #SYN|ACK
+    SockFilter::new(0x54, 0, 0, 0x12),
+    // jeq #SYN, next, the one after
+    SockFilter::new(0x15, 0, 1, 0x02),
+    // ret #0: none of it.
+    SockFilter::new(0x06, 0, 0, 0),
+    // ret #-1: all of it.
+    SockFilter::new(0x06, 0, 0, u32::MAX),
+];
+
+/// From now on nobody begins a connection: the client tries again a second later, when it is refused
+/// or finds a successor. Handshakes under way go on.
+pub(super) fn refuse_newcomers(listener: &TcpListener) {
+    // Where the system does not offer this, a client may come in the moment of closing and be reset.
+    let _ = SockRef::from(listener).attach_filter(&NO_SYN);
 }
 
 /// Finds out within two minutes that the other end has gone although nobody sends.

@@ -79,3 +79,8 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
 /// may follow on the connection. Without it a request with a body is the last.
 #[derive(Debug, Clone, Copy)]
 pub struct BodyRead;
+
+/// A response's extension that says: its session lives in this process, and clients look for it on
+/// the same connection. A front that leaves does not end that.
+#[derive(Debug, Clone, Copy)]
+pub struct SessionGoesOn;

@@ -1,9 +1,10 @@
-//! The files the configuration names: read once at the start, and again on SIGHUP.
+//! The files the configuration names: read once at the start, and again when they change or on SIGHUP.
 
 use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use tidegate_control::{
@@ -14,12 +15,13 @@ use tidegate_proto::{
     key::{KeyRing, SendKey, without_comment},
     secret_file::{self, SecretFileError},
 };
-use tokio::{signal::unix::Signal, sync::mpsc};
+use tokio::{signal::unix::Signal, sync::mpsc, time::sleep};
 
 use super::{
     StartError,
     assemble::{admin_settings, gate_rules, overflow},
     bad,
+    followed::{Followed, Part},
 };
 use crate::{
     config::{Config, networks},
@@ -28,6 +30,9 @@ use crate::{
     own::own_addresses,
     telemetry,
 };
+
+/// How often files are looked at. A look costs a call for each file.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// The file with the fleet's keys.
 #[derive(Debug, Clone)]
@@ -108,6 +113,8 @@ fn geoip_fault(path: &Path, error: impl std::fmt::Display) -> String {
 
 /// What the configuration and its files come to. Read once, since text keys take long to stretch.
 pub(super) struct Checked {
+    /// The files as they were before they were read.
+    pub(super) followed: Followed,
     pub(super) ring: KeyRing,
     pub(super) rules: GateRules,
     /// How edges are chosen, its zones with the file to look in.
@@ -121,6 +128,7 @@ pub(super) struct Checked {
 
 impl Checked {
     pub(super) fn read(config: &Config) -> Result<Self, StartError> {
+        let followed = Followed::of(config);
         let ring = KeysFile::of(config).read().map_err(StartError::Configuration)?;
         let rules = gate_rules(config)?;
         let client = &config.client;
@@ -144,7 +152,7 @@ impl Checked {
                     .into(),
             );
         }
-        Ok(Self { ring, rules, selection, geoip_file, tls, notes })
+        Ok(Self { followed, ring, rules, selection, geoip_file, tls, notes })
     }
 }
 
@@ -153,8 +161,9 @@ fn trusts_everybody(proxies: &[String]) -> Result<bool, StartError> {
     Ok(networks.iter().any(|network| network.prefix_len() == 0))
 }
 
-/// Everything that SIGHUP reads again. What cannot be read stays as it was.
+/// Everything that is read again while it serves. What cannot be read stays as it was.
 pub(super) struct Reloads {
+    pub(super) followed: Followed,
     pub(super) keys_file: KeysFile,
     /// Where new keys go.
     pub(super) gate: mpsc::Sender<KeyRing>,
@@ -164,37 +173,63 @@ pub(super) struct Reloads {
 }
 
 impl Reloads {
-    /// Obeys each signal, for ever.
-    pub(super) async fn obey(self, mut signals: Signal) {
-        while signals.recv().await.is_some() {
-            self.reload_keys().await;
-            if let Some(tls) = &self.tls {
-                say("the clients' certificate", tls.reload());
+    /// Reads what has changed, and everything at each signal, for ever.
+    pub(super) async fn obey(mut self, mut signals: Signal) {
+        loop {
+            let all = tokio::select! {
+                signal = signals.recv() => match signal {
+                    Some(()) => true,
+                    None => return,
+                },
+                () = sleep(LOOK_EVERY) => false,
+            };
+            // Files can be large, keys of text take long to stretch, and a disk may hang.
+            let reading = tokio::task::spawn_blocking(move || {
+                let parts = if all { self.followed.all() } else { self.followed.changed() };
+                parts.into_iter().for_each(|part| self.read(part));
+                self
+            });
+            match reading.await {
+                Ok(done) => self = done,
+                Err(error) => {
+                    tracing::error!(%error, "files are not read again any more; start the redirector again");
+                    return;
+                }
             }
-            if let Some(file) = self.geoip_file.clone() {
-                // It can be large.
-                let reload = tokio::task::spawn_blocking(move || file.reload());
-                let outcome = reload.await.unwrap_or_else(|error| Err(error.to_string()));
-                say("the places of addresses", outcome);
-            }
-            say("tokens and certificates of the admin API", self.admin.reload());
         }
     }
 
-    async fn reload_keys(&self) {
+    fn read(&self, part: Part) {
+        match part {
+            Part::Keys => self.read_keys(),
+            Part::ClientTls => {
+                say("the clients' certificate", self.tls.as_ref().map(|tls| tls.reload()));
+            }
+            Part::GeoIp => {
+                say("the places of addresses", self.geoip_file.as_ref().map(GeoIpFile::reload));
+            }
+            Part::Tokens => say("the admin API's tokens", Some(self.admin.reload_tokens())),
+            Part::AdminTls => {
+                say("the admin API's certificates", Some(self.admin.reload_certificates()));
+            }
+        }
+    }
+
+    fn read_keys(&self) {
         match self.keys_file.read() {
             Ok(ring) => {
                 tracing::info!(keys = ?ring.ids().collect::<Vec<_>>(), "keys read again");
-                let _ = self.gate.send(ring).await;
+                let _ = self.gate.blocking_send(ring);
             }
             Err(error) => tracing::error!(%error, "keys not read again; the old ones stay"),
         }
     }
 }
 
-fn say(what: &str, outcome: Result<(), impl std::fmt::Display>) {
+fn say(what: &str, outcome: Option<Result<(), String>>) {
     match outcome {
-        Ok(()) => tracing::info!("{what} read again"),
-        Err(error) => tracing::error!(%error, "{what} not read again; the old ones stay"),
+        Some(Ok(())) => tracing::info!("{what} read again"),
+        Some(Err(error)) => tracing::error!(%error, "{what} not read again; the old ones stay"),
+        None => {}
     }
 }

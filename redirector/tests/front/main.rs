@@ -4,6 +4,7 @@
 mod bodies;
 mod certificates;
 mod first_byte;
+mod leaving;
 mod places;
 mod proxy;
 #[path = "../site/mod.rs"]
@@ -265,6 +266,27 @@ async fn readiness_says_what_is_missing() {
         (reply.status, reply.json()),
         (200, serde_json::json!({"ready": true, "missing": []}))
     );
+}
+
+#[tokio::test]
+async fn the_start_is_over_once_and_for_all_when_edges_are_known() {
+    let readiness = Arc::<Readiness>::default();
+    let site = ops_site(Arc::clone(&readiness), OpsAccess::Token(Arc::new(|_| false)));
+    readiness.set_listeners_bound(true);
+    readiness.set_store_open(true);
+    readiness.set_snapshot_loaded(true);
+    let reply = site.get("/startupz").await;
+    let expected = serde_json::json!({"ready": false, "missing": ["first_edge"]});
+    assert_eq!((reply.status, reply.json()), (503, expected));
+    assert_eq!(site.get("/readyz").await.status, 200);
+    readiness.set_first_edge(true);
+    let over = serde_json::json!({"ready": true, "missing": []});
+    for bound in [true, false] {
+        readiness.set_listeners_bound(bound);
+        let reply = site.get("/startupz").await;
+        assert_eq!((reply.status, reply.json()), (200, over.clone()));
+    }
+    assert_eq!(site.get("/readyz").await.status, 503);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use tidegate_redirector::front::{Duplex, Front, FrontFigures, Limits, Routes, Services};
+use tidegate_redirector::front::{Duplex, Front, FrontFigures, Leaving, Limits, Routes, Services};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::TcpStream,
@@ -18,6 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Site {
     pub(crate) address: SocketAddr,
     pub(crate) figures: Arc<FrontFigures>,
+    pub(crate) leaving: Leaving,
     stop: oneshot::Sender<()>,
     running: JoinHandle<()>,
 }
@@ -29,12 +30,12 @@ impl Site {
 
     pub(crate) fn serve(services: Services, limits: Limits, grace: Duration) -> Self {
         let front = Front::bind(&["127.0.0.1:0".parse().expect("an address")]).expect("a port");
-        let address = front.local_addrs()[0];
+        let (address, leaving) = (front.local_addrs()[0], front.leaving());
         let figures = Arc::<FrontFigures>::default();
         let (stop, stopped) = oneshot::channel();
         let stopped = async move { stopped.await.unwrap_or(()) };
         let running = front.run(services, limits, Arc::clone(&figures), stopped, grace);
-        Self { address, figures, stop, running: tokio::spawn(running) }
+        Self { address, figures, leaving, stop, running: tokio::spawn(running) }
     }
 
     /// Tells the front to stop; the task ends when it has.

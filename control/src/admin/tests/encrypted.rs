@@ -78,11 +78,11 @@ async fn tls_is_spoken_and_a_renewed_certificate_is_used() {
     client.list_edges(list(0, "", "")).await.expect("listed");
     let pki = pki.renewed();
     assert!(pki.client(&running, None).await.is_err(), "the old certificate is still used");
-    running.reload.reload().expect("the files are fine");
+    running.reload.reload_certificates().expect("the files are fine");
     let mut client = pki.client(&running, None).await.expect("it shakes hands");
     client.list_edges(list(0, "", "")).await.expect("listed");
     fs::write(pki.dir.path().join("cert"), "nothing").expect("written");
-    assert!(running.reload.reload().expect_err("broken").contains("admin.tls_cert"));
+    assert!(running.reload.reload_certificates().expect_err("broken").contains("admin.tls_cert"));
     pki.client(&running, None).await.expect("the last good one is still used");
     running.stop().await;
 }
