@@ -1,7 +1,7 @@
 //! One target as the edge sees it: what to say to it and when, and what its acks mean.
 //!
 //! Everything here is pure. Clock and dice come in as a [`Moment`]. Missing acks never stop or slow
-//! the heartbeats; they show in the standing, and ask for another address or port.
+//! the heartbeats; they show in the standing, and ask for another port or address.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -22,9 +22,13 @@ use super::ledger::Ledger;
 const SESSION_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// The first heartbeats of a session all ask for an ack.
 const ASK_FIRST: u64 = 3;
-/// Then one in this many does.
-const ASK_EVERY: u64 = 4;
-/// No ack for this long although asked: another address or source port is tried.
+/// Then one in this many does. It decides how soon a way that leads nowhere is noticed.
+const ASK_EVERY: u64 = 2;
+/// So many asked in vain by one source port: the next heartbeat leaves by another one.
+const VAIN_MAX: u32 = 2;
+/// But an ack gets this long, or edges with a short interval and a long way would never hear one.
+const PORT_AGE_MIN: Duration = Duration::from_secs(1);
+/// No ack for this long although asked: another address is tried too.
 pub(super) const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// The share of the interval by which heartbeats are moved, so that a fleet never sends in step.
 const JITTER: f64 = 0.1;
@@ -93,6 +97,37 @@ struct Session {
     newest_echo: u64,
 }
 
+/// What to change about the way to a target whose acks do not come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// The source port: what tracks connections on the way may send the old one to a redirector
+    /// that is gone.
+    Port,
+    /// The address and the source port.
+    Address,
+}
+
+/// What came of the current source port since the last ack.
+#[derive(Default)]
+struct Port {
+    /// Heartbeats that asked, or were refused.
+    in_vain: u32,
+    /// When the first of them was.
+    since: Option<Instant>,
+}
+
+impl Port {
+    fn ask(&mut self, now: Instant) {
+        self.in_vain = self.in_vain.saturating_add(1);
+        self.since.get_or_insert(now);
+    }
+
+    fn is_useless(&self, now: Instant) -> bool {
+        let age = self.since.map(|since| now.saturating_duration_since(since));
+        self.in_vain >= VAIN_MAX && age.is_some_and(|age| age >= PORT_AGE_MIN)
+    }
+}
+
 /// One run of a redirector.
 struct Boot {
     id: [u8; 16],
@@ -131,7 +166,9 @@ pub(super) struct Peer {
     standing: Standing,
     /// When the oldest heartbeat asked that no ack has come since.
     silent_since: Option<Instant>,
+    /// When another address was tried for that.
     remedied_at: Option<Instant>,
+    port: Port,
 }
 
 impl Peer {
@@ -155,6 +192,7 @@ impl Peer {
             },
             silent_since: None,
             remedied_at: None,
+            port: Port::default(),
         }
     }
 
@@ -228,13 +266,15 @@ impl Peer {
         }
     }
 
-    /// Asks on the first three, then one in four, and whenever it is not known where things stand.
+    /// Asks on the first three, then every other time, and whenever it is not known where things
+    /// stand.
     fn wants_ack(&self) -> bool {
         let sequence = self.session.next_sequence;
         sequence <= ASK_FIRST
             || sequence % ASK_EVERY == ASK_FIRST % ASK_EVERY
             || self.standing.order == Order::Unknown
             || !self.ledger.newest_is_answered()
+            || self.port.in_vain > 0
     }
 
     fn seal(
@@ -261,6 +301,7 @@ impl Peer {
         if want_ack {
             self.ledger.ask(sequence, moment.instant);
             self.silent_since.get_or_insert(moment.instant);
+            self.port.ask(moment.instant);
         }
         Ok(datagram)
     }
@@ -278,6 +319,7 @@ impl Peer {
         let round_trip = self.ledger.answer(ack.sequence, now).ok_or(Ignored::UnknownSequence)?;
         self.silent_since = None;
         self.remedied_at = None;
+        self.port = Port::default();
         self.standing.last_ack = Some(now);
         self.standing.round_trip = Some(round_trip);
         // A late ack must not bring an older order back.
@@ -289,15 +331,29 @@ impl Peer {
         Ok(())
     }
 
-    /// Whether acks have stopped for long enough to try another address and source port. True once
-    /// every [`SILENCE_MAX`].
-    pub(super) fn take_remedy(&mut self, now: Instant) -> bool {
-        let tried = self.remedied_at.map(|at| now.saturating_duration_since(at));
-        let needed = self.silence(now) >= SILENCE_MAX && tried.is_none_or(|at| at >= SILENCE_MAX);
-        if needed {
-            self.remedied_at = Some(now);
+    /// The system told that a heartbeat did not arrive. One that did not ask counts as one that
+    /// did, so that the next ones ask.
+    pub(super) fn note_refusal(&mut self, now: Instant) {
+        if self.port.in_vain == 0 {
+            self.port.ask(now);
         }
-        needed
+    }
+
+    /// What to change before the next heartbeat, if acks are missing: the source port after every
+    /// [`VAIN_MAX`] asked in vain, the address every [`SILENCE_MAX`].
+    pub(super) fn take_remedy(&mut self, now: Instant) -> Option<Remedy> {
+        let tried = self.remedied_at.map(|at| now.saturating_duration_since(at));
+        let remedy = if self.silence(now) >= SILENCE_MAX && tried.is_none_or(|at| at >= SILENCE_MAX)
+        {
+            self.remedied_at = Some(now);
+            Remedy::Address
+        } else if self.port.is_useless(now) {
+            Remedy::Port
+        } else {
+            return None;
+        };
+        self.port = Port::default();
+        Some(remedy)
     }
 }
 
