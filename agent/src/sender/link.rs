@@ -11,8 +11,9 @@ use tokio::{sync::watch, time::sleep_until};
 
 use super::{
     Shared,
-    peer::{Ignored, Moment, Peer, Remedy},
+    peer::{Ignored, Moment, Peer},
     route::{Event, Route},
+    way::Remedy,
 };
 use crate::{
     report::{State, heartbeat, with_streams},

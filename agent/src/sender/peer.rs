@@ -16,7 +16,10 @@ use tidegate_proto::{
     window::Window,
 };
 
-use super::ledger::Ledger;
+use super::{
+    ledger::Ledger,
+    way::{Remedy, SILENCE_MAX, Way},
+};
 
 /// A session lasts this long at most.
 const SESSION_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -24,12 +27,6 @@ const SESSION_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 const ASK_FIRST: u64 = 3;
 /// Then one in this many does. It decides how soon a way that leads nowhere is noticed.
 const ASK_EVERY: u64 = 2;
-/// So many asked in vain by one source port: the next heartbeat leaves by another one.
-const VAIN_MAX: u32 = 2;
-/// But an ack gets this long, or edges with a short interval and a long way would never hear one.
-const PORT_AGE_MIN: Duration = Duration::from_secs(1);
-/// No ack for this long although asked: another address is tried too.
-pub(super) const SILENCE_MAX: Duration = Duration::from_secs(30);
 /// The share of the interval by which heartbeats are moved, so that a fleet never sends in step.
 const JITTER: f64 = 0.1;
 /// Redirectors of one target whose acks are told apart: a fleet behind one address, restarts.
@@ -97,37 +94,6 @@ struct Session {
     newest_echo: u64,
 }
 
-/// What to change about the way to a target whose acks do not come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Remedy {
-    /// The source port: what tracks connections on the way may send the old one to a redirector
-    /// that is gone.
-    Port,
-    /// The address and the source port.
-    Address,
-}
-
-/// What came of the current source port since the last ack.
-#[derive(Default)]
-struct Port {
-    /// Heartbeats that asked, or were refused.
-    in_vain: u32,
-    /// When the first of them was.
-    since: Option<Instant>,
-}
-
-impl Port {
-    fn ask(&mut self, now: Instant) {
-        self.in_vain = self.in_vain.saturating_add(1);
-        self.since.get_or_insert(now);
-    }
-
-    fn is_useless(&self, now: Instant) -> bool {
-        let age = self.since.map(|since| now.saturating_duration_since(since));
-        self.in_vain >= VAIN_MAX && age.is_some_and(|age| age >= PORT_AGE_MIN)
-    }
-}
-
 /// One run of a redirector.
 struct Boot {
     id: [u8; 16],
@@ -164,11 +130,7 @@ pub(super) struct Peer {
     last_beat: Option<(Instant, Said)>,
     ledger: Ledger,
     standing: Standing,
-    /// When the oldest heartbeat asked that no ack has come since.
-    silent_since: Option<Instant>,
-    /// When another address was tried for that.
-    remedied_at: Option<Instant>,
-    port: Port,
+    way: Way,
 }
 
 impl Peer {
@@ -190,9 +152,7 @@ impl Peer {
                 round_trip: None,
                 last_ack: None,
             },
-            silent_since: None,
-            remedied_at: None,
-            port: Port::default(),
+            way: Way::default(),
         }
     }
 
@@ -212,11 +172,7 @@ impl Peer {
     /// Whether the target has answered lately, so key, address and way are right.
     pub(super) fn is_registered(&self, now: Instant) -> bool {
         let patience = SILENCE_MAX.max(self.interval * 3);
-        self.standing.last_ack.is_some() && self.silence(now) < patience
-    }
-
-    fn silence(&self, now: Instant) -> Duration {
-        self.silent_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+        self.standing.last_ack.is_some() && self.way.silence(now) < patience
     }
 
     /// The next heartbeat goes out now, for example by a better way.
@@ -274,7 +230,7 @@ impl Peer {
             || sequence % ASK_EVERY == ASK_FIRST % ASK_EVERY
             || self.standing.order == Order::Unknown
             || !self.ledger.newest_is_answered()
-            || self.port.in_vain > 0
+            || self.way.is_in_doubt()
     }
 
     fn seal(
@@ -300,8 +256,7 @@ impl Peer {
         self.session.next_sequence += 1;
         if want_ack {
             self.ledger.ask(sequence, moment.instant);
-            self.silent_since.get_or_insert(moment.instant);
-            self.port.ask(moment.instant);
+            self.way.ask(moment.instant);
         }
         Ok(datagram)
     }
@@ -317,9 +272,7 @@ impl Peer {
         }
         let ack = self.session.open(&self.edge_key, &datagram)?;
         let round_trip = self.ledger.answer(ack.sequence, now).ok_or(Ignored::UnknownSequence)?;
-        self.silent_since = None;
-        self.remedied_at = None;
-        self.port = Port::default();
+        self.way.answer();
         self.standing.last_ack = Some(now);
         self.standing.round_trip = Some(round_trip);
         // A late ack must not bring an older order back.
@@ -331,29 +284,14 @@ impl Peer {
         Ok(())
     }
 
-    /// The system told that a heartbeat did not arrive. One that did not ask counts as one that
-    /// did, so that the next ones ask.
+    /// The system told that a heartbeat did not arrive, so the next ones ask.
     pub(super) fn note_refusal(&mut self, now: Instant) {
-        if self.port.in_vain == 0 {
-            self.port.ask(now);
-        }
+        self.way.refuse(now);
     }
 
-    /// What to change before the next heartbeat, if acks are missing: the source port after every
-    /// [`VAIN_MAX`] asked in vain, the address every [`SILENCE_MAX`].
+    /// What to change about the way before the next heartbeat.
     pub(super) fn take_remedy(&mut self, now: Instant) -> Option<Remedy> {
-        let tried = self.remedied_at.map(|at| now.saturating_duration_since(at));
-        let remedy = if self.silence(now) >= SILENCE_MAX && tried.is_none_or(|at| at >= SILENCE_MAX)
-        {
-            self.remedied_at = Some(now);
-            Remedy::Address
-        } else if self.port.is_useless(now) {
-            Remedy::Port
-        } else {
-            return None;
-        };
-        self.port = Port::default();
-        Some(remedy)
+        self.way.take_remedy(now)
     }
 }
 
