@@ -32,6 +32,7 @@ pub mod limit;
 pub mod link_speed;
 pub mod metrics;
 pub mod operator;
+pub mod prepare;
 pub mod preview;
 pub mod program;
 pub mod redirect;

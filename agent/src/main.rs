@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::ArgMatches;
-use tidegate_agent::{operator, preview::preview, program};
+use tidegate_agent::{operator, prepare, preview::preview, program};
 use tidegate_proto::program::{Failure, start};
 
 fn main() -> ExitCode {
@@ -13,6 +13,10 @@ fn main() -> ExitCode {
 fn obey(matches: &ArgMatches) -> Result<(), Failure> {
     if let Some((verb, matches)) = operator::asked(matches) {
         print(&operator::obey(verb, matches)?);
+        return Ok(());
+    }
+    if let Some(matches) = prepare::asked(matches) {
+        print(&prepare::obey(matches)?);
         return Ok(());
     }
     let checked = program::configure(matches)?;

@@ -17,7 +17,7 @@ use tokio::{
 use crate::{
     EdgeSender, StartError,
     config::{Checked, Config, ENVIRONMENT_PREFIX, SETTINGS},
-    control, identity, operator,
+    control, identity, operator, prepare,
     redirect::{ASK_EVERY, Inquiry},
     targets::{Target, TargetsFile, edge_of, is_weak},
     telemetry,
@@ -75,7 +75,10 @@ pub fn command() -> Command {
         .arg(switch("check", "Check the configuration, the targets file and its keys, and exit"))
         .arg(switch("once", "Measure once, send nothing, and exit").requires("print"))
         .arg(switch("print", "With --once: print what would be sent, as JSON").requires("once"));
-    let command = command.subcommands(operator::commands()).args_conflicts_with_subcommands(true);
+    let command = command
+        .subcommands(operator::commands())
+        .subcommand(prepare::command())
+        .args_conflicts_with_subcommands(true);
     settings::add_flags(command, ENVIRONMENT_PREFIX, SETTINGS, &Config::default())
 }
 

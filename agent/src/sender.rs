@@ -10,6 +10,7 @@ mod ledger;
 mod link;
 mod peer;
 mod route;
+mod way;
 
 use std::{
     io,

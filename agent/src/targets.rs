@@ -2,21 +2,22 @@
 //!
 //! No message here repeats any part of a key.
 
+mod file;
+
 use std::{
-    fmt, fs,
+    fmt,
     net::{IpAddr, Ipv6Addr, SocketAddr},
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
 };
 
 use tidegate_proto::{
     edge::EdgeId,
     key::{KeyError, SendKey, without_comment},
-    secret_file::{self, SecretFileError},
 };
 use zeroize::Zeroizing;
 
+pub use self::file::{TargetsError, TargetsFile};
 use crate::variables::{VariableError, expand};
 
 /// The most redirectors one edge reports to.
@@ -107,8 +108,16 @@ pub enum Flaw {
     #[error(transparent)]
     Variable(#[from] VariableError),
     /// A variable in the key. Its name may be part of the key, so it is not repeated.
-    #[error("the key has a ${{…}} that is not ${{env:NAME}} with NAME set")]
+    #[error(
+        "the key has a ${{…}} that is neither ${{env:NAME}} with NAME set nor, alone, ${{file:/PATH}}"
+    )]
     KeyVariable,
+    /// A key file whose place depends on where the agent was started.
+    #[error("the path in ${{file:…}} must begin with /")]
+    KeyFilePath,
+    /// The file that holds the key. The message names it, and no part of its content.
+    #[error("{0}")]
+    KeyFile(String),
     /// The key itself.
     #[error(transparent)]
     Key(#[from] KeyError),
@@ -128,113 +137,24 @@ pub enum Flaw {
     TooMany,
 }
 
-/// Why a targets file was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum TargetsError {
-    /// It could not be read, or others could.
-    #[error("targets_file: {0}{way_out}", way_out = way_out(.0))]
-    File(#[from] SecretFileError),
-    /// A line is wrong.
-    #[error("targets_file: {path} line {line}: {flaw}", path = path.display())]
-    Line {
-        /// Which file.
-        path: PathBuf,
-        /// Which line, from 1.
-        line: usize,
-        /// What is wrong there.
-        flaw: Flaw,
-    },
-    /// No target at all.
-    #[error("targets_file: {path} names no redirector; add a line host,port,key", path = path.display())]
-    Empty {
-        /// Which file.
-        path: PathBuf,
-    },
-}
-
-fn way_out(error: &SecretFileError) -> &'static str {
-    match error {
-        SecretFileError::Unreadable { source, .. }
-            if source.kind() == std::io::ErrorKind::NotFound =>
-        {
-            "; create it with a line host,port,key for each redirector (chmod 600), or point \
-             targets_file at it"
-        }
-        _ => "",
-    }
-}
-
-/// A targets file that is read again whenever it changes.
-#[derive(Debug)]
-pub struct TargetsFile {
-    path: PathBuf,
-    stamp: Option<Stamp>,
-    /// Keys by their text, so that an unchanged line keeps its session and is not stretched again.
-    keys: Keys,
-}
-
-type Keys = Vec<(Zeroizing<String>, Arc<SendKey>)>;
-
-/// What changes when a file is written, replaced or gets another mode.
+/// Where the key of a line stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    inode: u64,
-    len: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
+pub enum KeyPlace<'a> {
+    /// On the line, or in the environment.
+    Here(&'a str),
+    /// On the first line with a key of this file; the path is absolute.
+    File(&'a Path),
 }
 
-impl TargetsFile {
-    /// The file at `path`, not read yet.
-    #[must_use]
-    pub fn new(path: PathBuf) -> Self {
-        Self { path, stamp: None, keys: Keys::new() }
-    }
+/// How a key file is written; it is the whole key, since a key has no parts.
+const KEY_FILE: (&str, &str) = ("${file:", "}");
 
-    /// Whether the file differs from what was last read, or tried to.
-    #[must_use]
-    pub fn has_changed(&self) -> bool {
-        stamp(&self.path) != self.stamp
+impl<'a> KeyPlace<'a> {
+    /// `None`: no file is meant.
+    fn of_file(text: &'a str) -> Option<Result<Self, Flaw>> {
+        let path = Path::new(text.strip_prefix(KEY_FILE.0)?.strip_suffix(KEY_FILE.1)?);
+        Some(if path.is_absolute() { Ok(Self::File(path)) } else { Err(Flaw::KeyFilePath) })
     }
-
-    /// Reads the file. Each new text key takes some 0.1 s and 64 MiB, so never call it on an async
-    /// worker.
-    pub fn read(&mut self) -> Result<Vec<Target>, TargetsError> {
-        self.stamp = stamp(&self.path);
-        let text = secret_file::read(&self.path)?;
-        let mut keys = Keys::new();
-        let known = std::mem::take(&mut self.keys);
-        let parsed = parse(&text, crate::variables::process_environment, |text| {
-            let found = keys.iter().chain(&known).find(|(known, _)| known.as_str() == text);
-            let key = match found {
-                Some((_, key)) => key.clone(),
-                None => Arc::new(text.parse()?),
-            };
-            keys.push((Zeroizing::new(text.to_owned()), key.clone()));
-            Ok(key)
-        });
-        // A broken file must not make the lines that are still good lose their sessions.
-        self.keys = if parsed.is_ok() { keys } else { known };
-        let targets = parsed.map_err(|(line, flaw)| TargetsError::Line {
-            path: self.path.clone(),
-            line,
-            flaw,
-        })?;
-        if targets.is_empty() {
-            return Err(TargetsError::Empty { path: self.path.clone() });
-        }
-        Ok(targets)
-    }
-}
-
-fn stamp(path: &Path) -> Option<Stamp> {
-    let metadata = fs::metadata(path).ok()?;
-    Some(Stamp {
-        inode: metadata.ino(),
-        len: metadata.len(),
-        modified: (metadata.mtime(), metadata.mtime_nsec()),
-        changed: (metadata.ctime(), metadata.ctime_nsec()),
-    })
 }
 
 /// Reads every line of a targets file; on failure the line's number, from 1, and what is wrong
@@ -242,7 +162,7 @@ fn stamp(path: &Path) -> Option<Stamp> {
 pub fn parse(
     text: &str,
     environment: impl Fn(&str) -> Option<String>,
-    mut key_of: impl FnMut(&str) -> Result<Arc<SendKey>, KeyError>,
+    mut key_of: impl FnMut(KeyPlace<'_>) -> Result<Arc<SendKey>, Flaw>,
 ) -> Result<Vec<Target>, (usize, Flaw)> {
     let mut targets: Vec<Target> = Vec::new();
     let mut lines: Vec<usize> = Vec::new();
@@ -269,7 +189,7 @@ pub fn parse(
 fn parse_line(
     entry: &str,
     environment: &impl Fn(&str) -> Option<String>,
-    key_of: &mut impl FnMut(&str) -> Result<Arc<SendKey>, KeyError>,
+    key_of: &mut impl FnMut(KeyPlace<'_>) -> Result<Arc<SendKey>, Flaw>,
 ) -> Result<Target, Flaw> {
     let mut fields = entry.splitn(3, ',').map(str::trim);
     let (Some(host), Some(port), Some(key)) = (fields.next(), fields.next(), fields.next()) else {
@@ -277,8 +197,13 @@ fn parse_line(
     };
     let host = expand(host, environment)?;
     let port = expand(port, environment)?.trim().parse().map_err(|_| Flaw::Port)?;
-    let key = Zeroizing::new(expand(key, environment).map_err(|_| Flaw::KeyVariable)?);
-    Target::with_shared_key(host.trim(), port, key_of(key.trim())?)
+    let key = if let Some(place) = KeyPlace::of_file(key) {
+        key_of(place?)?
+    } else {
+        let key = Zeroizing::new(expand(key, environment).map_err(|_| Flaw::KeyVariable)?);
+        key_of(KeyPlace::Here(key.trim()))?
+    };
+    Target::with_shared_key(host.trim(), port, key)
 }
 
 /// Looser than what clients may be sent to: resolvers know names with underscores too.

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream, UdpSocket},
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     thread,
@@ -309,6 +309,47 @@ fn the_public_address_of_an_ec2_instance_is_asked_for_at_the_start() {
     assert!(said(&output).contains(PUBLIC_ADDRESS), "{}", said(&output));
     place.redirector.set_nonblocking(true).expect("set");
     assert!(place.redirector.recv(&mut [0; 8]).is_err(), "something was sent");
+}
+
+#[test]
+fn a_check_reads_the_key_files() {
+    let place = Place::new();
+    let keys = place.path("keys").display().to_string();
+    place.write("targets", &format!("127.0.0.1,1934,${{file:{keys}}}\n"), 0o600);
+    let output = place.run(&["--check"]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(said(&output).contains(&keys) && said(&output).contains("line 1"), "{}", said(&output));
+
+    place.write("keys", &format!("{}\n", *format_fleet_key(&FleetKey::random())), 0o640);
+    let output = place.run(&["--check"]);
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+#[test]
+fn the_state_folder_is_prepared_as_the_settings_name_it() {
+    let place = Place::new();
+    let metadata = fs::metadata(place.dir.path()).expect("there");
+    let own = format!("{}:{}", metadata.uid(), metadata.gid());
+    for _ in 0..2 {
+        let output = place.run(&["prepare-state", "--owner", &own]);
+        assert!(output.status.success(), "{}", said(&output));
+        let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(shown.contains(&place.path("state").display().to_string()), "{shown}");
+    }
+    let mode = fs::metadata(place.path("state")).expect("made").mode();
+    assert_eq!(mode & 0o7777, 0o700);
+
+    let below_nothing = place.path("none/state").display().to_string();
+    for (flags, code, why) in [
+        (["--owner", "root", "--state-dir", "/x"], 64, "UID:GID"),
+        (["--owner", &own, "--state-dir", "state"], 64, "absolute path"),
+        (["--owner", &own, "--state-dir", &below_nothing], 1, "create the folder above"),
+    ] {
+        let output = place.run(&[&["prepare-state"], flags.as_slice()].concat());
+        assert_eq!(output.status.code(), Some(code), "{flags:?}");
+        assert!(said(&output).contains(why), "{}", said(&output));
+    }
+    assert_eq!(place.run(&["prepare-state"]).status.code(), Some(64), "nobody is named");
 }
 
 #[test]

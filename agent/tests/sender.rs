@@ -405,6 +405,43 @@ async fn a_changed_targets_file_is_followed_and_a_broken_one_is_not() {
 }
 
 #[tokio::test]
+async fn a_key_file_that_goes_bad_leaves_the_session_and_a_new_key_takes_over() {
+    let (old, new) = (FleetKey::random(), FleetKey::random());
+    let redirector = Redirector::bind(&old).await;
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (path, keys) = (dir.path().join("targets"), dir.path().join("keys"));
+    write_targets(&keys, &format_fleet_key(&old));
+    let port = redirector.address().port();
+    write_targets(&path, &format!("127.0.0.1,{port},${{file:{}}}\n", keys.display()));
+    let mut file = TargetsFile::new(path);
+    let targets = file.read().expect("valid");
+    let edge = sender("edge-1").targets_file(file, targets).spawn().expect("spawned");
+    let session = redirector.hear().await.header.session;
+
+    write_targets(&keys, "nonsense\n");
+    let status = status_when(&edge, &redirector, |status| status.targets_fault.is_some()).await;
+    let fault = status.targets_fault.expect("just seen");
+    assert!(fault.contains("targets line 1") && fault.contains("keys line 1"), "{fault}");
+    assert_eq!(redirector.hear().await.header.session, session);
+
+    write_targets(&keys, &format!("{}\n", *format_fleet_key(&new)));
+    let mut buffer = [0; 2_048];
+    let mut header = None;
+    for _ in 0..100 {
+        let received = timeout(PATIENCE, redirector.socket.recv(&mut buffer)).await;
+        let len = received.expect("in time").expect("received");
+        header = Some(parse(&buffer[..len]).expect("well formed").header);
+        if header.is_some_and(|header| header.key_id == new.id()) {
+            break;
+        }
+    }
+    let header = header.expect("a hundred heartbeats");
+    assert!(header.key_id == new.id() && header.session != session);
+    assert_eq!(edge.status().targets_fault, None);
+    edge.stop().await;
+}
+
+#[tokio::test]
 async fn a_new_key_for_the_same_redirector_takes_over_without_a_goodbye() {
     let (old, new) = (FleetKey::random(), FleetKey::random());
     let redirector = Redirector::bind(&old).await;

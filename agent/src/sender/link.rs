@@ -13,6 +13,7 @@ use super::{
     Shared,
     peer::{Ignored, Moment, Peer},
     route::{Event, Route},
+    way::Remedy,
 };
 use crate::{
     report::{State, heartbeat, with_streams},
@@ -116,12 +117,8 @@ impl Link {
 
     async fn beat(&mut self) {
         self.asked = false;
-        if self.peer.take_remedy(Instant::now()) {
-            if self.status.borrow().error.is_none() {
-                self.complain(SILENT.to_owned());
-            }
-            let renewed = self.route.renew().await;
-            self.note_route(renewed);
+        if let Some(remedy) = self.peer.take_remedy(Instant::now()) {
+            self.remedy(remedy).await;
         }
         let moment = Moment::now();
         let state = self.shared.state.borrow().clone();
@@ -137,10 +134,28 @@ impl Link {
         }
     }
 
+    async fn remedy(&mut self, remedy: Remedy) {
+        let changed = match remedy {
+            Remedy::Port => {
+                tracing::debug!(target = %self.name(), "no acks: another source port is used");
+                self.route.rebind().await
+            }
+            Remedy::Address => {
+                if self.status.borrow().error.is_none() {
+                    self.complain(SILENT.to_owned());
+                }
+                self.route.renew().await
+            }
+        };
+        self.note_route(changed);
+    }
+
     /// Tries the target's other addresses at once, each one time; with a single address, a new
-    /// source port unless nobody listens there, which no port of ours can change.
+    /// source port. Where nobody listens that helps only if something on the way still sends the old
+    /// port elsewhere, so it waits for the remedy.
     async fn recover(&mut self, error: &io::Error) {
         self.complain(error.to_string());
+        self.peer.note_refusal(Instant::now());
         let refused = error.kind() == io::ErrorKind::ConnectionRefused;
         if refused && self.tries_left == 0 {
             return;

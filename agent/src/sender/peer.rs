@@ -1,7 +1,7 @@
 //! One target as the edge sees it: what to say to it and when, and what its acks mean.
 //!
 //! Everything here is pure. Clock and dice come in as a [`Moment`]. Missing acks never stop or slow
-//! the heartbeats; they show in the standing, and ask for another address or port.
+//! the heartbeats; they show in the standing, and ask for another port or address.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -16,16 +16,17 @@ use tidegate_proto::{
     window::Window,
 };
 
-use super::ledger::Ledger;
+use super::{
+    ledger::Ledger,
+    way::{Remedy, SILENCE_MAX, Way},
+};
 
 /// A session lasts this long at most.
 const SESSION_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// The first heartbeats of a session all ask for an ack.
 const ASK_FIRST: u64 = 3;
-/// Then one in this many does.
-const ASK_EVERY: u64 = 4;
-/// No ack for this long although asked: another address or source port is tried.
-pub(super) const SILENCE_MAX: Duration = Duration::from_secs(30);
+/// Then one in this many does. It decides how soon a way that leads nowhere is noticed.
+const ASK_EVERY: u64 = 2;
 /// The share of the interval by which heartbeats are moved, so that a fleet never sends in step.
 const JITTER: f64 = 0.1;
 /// Redirectors of one target whose acks are told apart: a fleet behind one address, restarts.
@@ -129,9 +130,7 @@ pub(super) struct Peer {
     last_beat: Option<(Instant, Said)>,
     ledger: Ledger,
     standing: Standing,
-    /// When the oldest heartbeat asked that no ack has come since.
-    silent_since: Option<Instant>,
-    remedied_at: Option<Instant>,
+    way: Way,
 }
 
 impl Peer {
@@ -153,8 +152,7 @@ impl Peer {
                 round_trip: None,
                 last_ack: None,
             },
-            silent_since: None,
-            remedied_at: None,
+            way: Way::default(),
         }
     }
 
@@ -174,11 +172,7 @@ impl Peer {
     /// Whether the target has answered lately, so key, address and way are right.
     pub(super) fn is_registered(&self, now: Instant) -> bool {
         let patience = SILENCE_MAX.max(self.interval * 3);
-        self.standing.last_ack.is_some() && self.silence(now) < patience
-    }
-
-    fn silence(&self, now: Instant) -> Duration {
-        self.silent_since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+        self.standing.last_ack.is_some() && self.way.silence(now) < patience
     }
 
     /// The next heartbeat goes out now, for example by a better way.
@@ -228,13 +222,15 @@ impl Peer {
         }
     }
 
-    /// Asks on the first three, then one in four, and whenever it is not known where things stand.
+    /// Asks on the first three, then every other time, and whenever it is not known where things
+    /// stand.
     fn wants_ack(&self) -> bool {
         let sequence = self.session.next_sequence;
         sequence <= ASK_FIRST
             || sequence % ASK_EVERY == ASK_FIRST % ASK_EVERY
             || self.standing.order == Order::Unknown
             || !self.ledger.newest_is_answered()
+            || self.way.is_in_doubt()
     }
 
     fn seal(
@@ -260,7 +256,7 @@ impl Peer {
         self.session.next_sequence += 1;
         if want_ack {
             self.ledger.ask(sequence, moment.instant);
-            self.silent_since.get_or_insert(moment.instant);
+            self.way.ask(moment.instant);
         }
         Ok(datagram)
     }
@@ -276,8 +272,7 @@ impl Peer {
         }
         let ack = self.session.open(&self.edge_key, &datagram)?;
         let round_trip = self.ledger.answer(ack.sequence, now).ok_or(Ignored::UnknownSequence)?;
-        self.silent_since = None;
-        self.remedied_at = None;
+        self.way.answer();
         self.standing.last_ack = Some(now);
         self.standing.round_trip = Some(round_trip);
         // A late ack must not bring an older order back.
@@ -289,15 +284,14 @@ impl Peer {
         Ok(())
     }
 
-    /// Whether acks have stopped for long enough to try another address and source port. True once
-    /// every [`SILENCE_MAX`].
-    pub(super) fn take_remedy(&mut self, now: Instant) -> bool {
-        let tried = self.remedied_at.map(|at| now.saturating_duration_since(at));
-        let needed = self.silence(now) >= SILENCE_MAX && tried.is_none_or(|at| at >= SILENCE_MAX);
-        if needed {
-            self.remedied_at = Some(now);
-        }
-        needed
+    /// The system told that a heartbeat did not arrive, so the next ones ask.
+    pub(super) fn note_refusal(&mut self, now: Instant) {
+        self.way.refuse(now);
+    }
+
+    /// What to change about the way before the next heartbeat.
+    pub(super) fn take_remedy(&mut self, now: Instant) -> Option<Remedy> {
+        self.way.take_remedy(now)
     }
 }
 

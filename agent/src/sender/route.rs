@@ -131,13 +131,18 @@ impl Route {
         Ok(())
     }
 
-    /// Another source port, the next address if there are several, and the name asked again soon.
-    pub(super) async fn renew(&mut self) -> io::Result<()> {
+    /// Another source port, and the name asked again soon.
+    pub(super) async fn rebind(&mut self) -> io::Result<()> {
         self.next_lookup = self.next_lookup.min(Instant::now() + LOOKUP_RETRY);
+        self.open().await
+    }
+
+    /// The same, and the next address if there are several.
+    pub(super) async fn renew(&mut self) -> io::Result<()> {
         if !self.addresses.is_empty() {
             self.current = (self.current + 1) % self.addresses.len();
         }
-        self.open().await
+        self.rebind().await
     }
 
     pub(super) async fn send(&self, datagram: &[u8]) -> io::Result<()> {

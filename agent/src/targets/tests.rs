@@ -1,4 +1,4 @@
-use std::{cell::Cell, os::unix::fs::PermissionsExt};
+use std::cell::Cell;
 
 use proptest::prelude::*;
 use tidegate_proto::{
@@ -13,7 +13,10 @@ fn environment(name: &str) -> Option<String> {
 }
 
 fn read(text: &str) -> Result<Vec<Target>, (usize, Flaw)> {
-    parse(text, environment, |key| Ok(Arc::new(key.parse()?)))
+    parse(text, environment, |place| match place {
+        KeyPlace::Here(key) => Ok(Arc::new(key.parse()?)),
+        KeyPlace::File(path) => Err(Flaw::KeyFile(path.display().to_string())),
+    })
 }
 
 fn fleet_key() -> String {
@@ -45,6 +48,10 @@ fn each_fault_names_its_line() {
         (format!("[10.0.0.1],1,{key}"), 1, Flaw::Host),
         (format!("${{env:NO}},1,{key}"), 1, VariableError::Unset("NO".into()).into()),
         ("h,1,${env:NO}".to_owned(), 1, Flaw::KeyVariable),
+        ("h,1,${file:/a, b}".to_owned(), 1, Flaw::KeyFile("/a, b".to_owned())),
+        ("h,1,${file:keys}".to_owned(), 1, Flaw::KeyFilePath),
+        ("h,1,${file:}".to_owned(), 1, Flaw::KeyFilePath),
+        ("h,1,text:${file:/keys}".to_owned(), 1, Flaw::KeyVariable),
         ("h,1,ehb1:abc".to_owned(), 1, KeyError::NotABase64Key.into()),
         ("h,1,short".to_owned(), 1, KeyError::TextTooShort.into()),
         (format!("h,1,{key}\n\nH,1,{key}"), 3, Flaw::Twice(1)),
@@ -63,45 +70,13 @@ fn keys_of_two_edges_in_one_file_are_refused() {
     assert_eq!((at, flaw), (2, Flaw::OtherEdge { this: b, before: a }));
 }
 
-#[test]
-fn an_unchanged_line_keeps_its_key_and_so_its_session() {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let path = dir.path().join("targets");
-    let write = |text: &str| {
-        fs::write(&path, text).expect("written");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("mode set");
-    };
-    let key = fleet_key();
-    write(&format!("a,1934,{key}\n"));
-    let mut file = TargetsFile::new(path.clone());
-    let first = file.read().expect("valid");
-    assert!(!file.has_changed());
-
-    write(&format!("b,1934,broken\na,1934,{key}\n"));
-    assert!(file.has_changed());
-    let said = file.read().expect_err("broken").to_string();
-    assert!(said.contains("line 1") && !said.contains("broken"), "{said}");
-    assert!(!file.has_changed(), "a broken file would be read again and again");
-
-    write(&format!("# moved\nb,1934,{key}\na,1934,{key}\n"));
-    let second = file.read().expect("valid");
-    assert!(second[1].same_session(&first[0]));
-}
-
-#[test]
-fn a_missing_file_is_told_with_the_way_out() {
-    let dir = tempfile::tempdir().expect("a temporary folder");
-    let said = TargetsFile::new(dir.path().join("none")).read().expect_err("missing").to_string();
-    assert!(said.contains("none") && said.contains("host,port,key"), "{said}");
-}
-
 proptest! {
     #[test]
     fn no_text_is_a_panic_and_no_key_is_repeated(text in "[a-z,#${}:\\[\\] \n0-9]{0,120}") {
         let asked = Cell::new(0);
-        let read = parse(&text, environment, |key| {
+        let read = parse(&text, environment, |place| {
             asked.set(asked.get() + 1);
-            one_key(key)
+            one_key(place)
         });
         if let Ok(targets) = read {
             prop_assert_eq!(targets.len(), asked.get());
@@ -110,9 +85,9 @@ proptest! {
 }
 
 /// Stretching is too slow for a property test, so every key counts as too short or as one key.
-fn one_key(text: &str) -> Result<Arc<SendKey>, KeyError> {
-    if text.is_empty() {
-        return Err(KeyError::TextTooShort);
+fn one_key(place: KeyPlace<'_>) -> Result<Arc<SendKey>, Flaw> {
+    if place == KeyPlace::Here("") {
+        return Err(KeyError::TextTooShort.into());
     }
     Ok(Arc::new(SendKey::Fleet { key: FleetKey::from_bytes([1; 32]), weak: true }))
 }

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use tidegate_agent::{config::Config as AgentConfig, targets};
+use tidegate_agent::{
+    config::Config as AgentConfig,
+    targets::{self, Flaw, KeyPlace},
+};
 use tidegate_proto::{
     key::{KeyError, SendKey},
     settings,
@@ -46,10 +49,14 @@ fn targets_file(text: &str) -> bool {
     targets::parse(text, environment, unstretched).is_ok_and(|targets| !targets.is_empty())
 }
 
-/// Every key but those that are stretched from text, which takes 0.1 s each.
-fn unstretched(text: &str) -> Result<Arc<SendKey>, KeyError> {
-    let is_key = text.starts_with("ehb1:") || text.starts_with("ehb1e:");
-    if is_key { text.parse().map(Arc::new) } else { Err(KeyError::UnknownForm) }
+/// Every key but those in files, and those that are stretched from text, which takes 0.1 s each.
+fn unstretched(place: KeyPlace<'_>) -> Result<Arc<SendKey>, Flaw> {
+    match place {
+        KeyPlace::Here(text) if text.starts_with("ehb1:") || text.starts_with("ehb1e:") => {
+            Ok(Arc::new(text.parse()?))
+        }
+        _ => Err(KeyError::UnknownForm.into()),
+    }
 }
 
 fn environment(name: &str) -> Option<String> {

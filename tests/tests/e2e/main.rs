@@ -26,6 +26,7 @@ mod oracle;
 mod players;
 mod policies;
 mod python_sender;
+mod replaced;
 mod restart;
 mod rotation;
 mod rtmp_follow;

@@ -103,11 +103,11 @@ fn ack(key: &SessionKey, of: &Header, boot: [u8; 16], sequence: u64, order: Orde
 }
 
 #[test]
-fn acks_are_asked_on_the_first_three_and_then_one_in_four() {
+fn acks_are_asked_on_the_first_three_and_then_every_other_time() {
     let mut scene = Scene::new();
     let asked: Vec<bool> = (0..12).map(|_| scene.beat_and_ack().header.want_ack).collect();
-    let one_in_four: Vec<bool> = (1..=12).map(|n| n <= 3 || n % 4 == 3).collect();
-    assert_eq!(asked, one_in_four);
+    let every_other: Vec<bool> = (1..=12).map(|n| n <= 3 || n % 2 == 1).collect();
+    assert_eq!(asked, every_other);
 }
 
 #[test]
@@ -257,20 +257,93 @@ fn a_session_ends_after_a_day_or_a_million_heartbeats() {
 }
 
 #[test]
-fn silence_asks_for_another_way_every_half_minute() {
+fn silence_asks_for_another_address_every_half_minute() {
     let mut scene = Scene::new();
     scene.beat();
-    assert!(!scene.peer.take_remedy(scene.now()));
+    assert_eq!(scene.peer.take_remedy(scene.now()), None);
     scene.at += SILENCE_MAX;
-    assert!(scene.peer.take_remedy(scene.now()));
-    assert!(!scene.peer.take_remedy(scene.now()));
+    assert_eq!(scene.peer.take_remedy(scene.now()), Some(Remedy::Address));
+    assert_eq!(scene.peer.take_remedy(scene.now()), None);
     scene.at += SILENCE_MAX;
-    assert!(scene.peer.take_remedy(scene.now()));
+    assert_eq!(scene.peer.take_remedy(scene.now()), Some(Remedy::Address));
     let sent = scene.beat();
     let ack = scene.ack(&sent, BOOT, Order::Active);
     scene.hear(&ack).expect("authentic");
     scene.at += SILENCE_MAX;
-    assert!(!scene.peer.take_remedy(scene.now()));
+    assert_eq!(scene.peer.take_remedy(scene.now()), None);
+}
+
+/// Beats at the usual pace, asking for a remedy before each as a link does: which it was, if any.
+fn remedies(scene: &mut Scene, beats: usize, pace: Duration) -> Vec<Option<Remedy>> {
+    let mut taken = Vec::new();
+    for _ in 0..beats {
+        scene.at += pace;
+        taken.push(scene.peer.take_remedy(scene.now()));
+        scene.beat();
+    }
+    taken
+}
+
+#[test]
+fn a_way_that_leads_nowhere_is_left_after_four_intervals_and_every_two_after_that() {
+    let (none, port) = (None, Some(Remedy::Port));
+    // Whatever the heartbeat was after which the acks stop.
+    for heard in 3..9 {
+        let mut scene = Scene::new();
+        let asked: Vec<_> = (0..heard).map(|_| scene.beat_and_ack().header.want_ack).collect();
+        // Nobody answers any more: the first in vain is the next, or the one after.
+        let mut expected = vec![none, none, port, none, port, none, port];
+        if asked.last() == Some(&true) {
+            expected.insert(0, none);
+        }
+        let taken = remedies(&mut scene, expected.len(), INTERVAL_DEFAULT);
+        assert_eq!(taken, expected, "after {heard} heartbeats");
+        assert!(scene.peer.is_registered(scene.now()), "half a minute has not passed");
+    }
+}
+
+#[test]
+fn one_lost_ack_changes_no_port() {
+    let mut scene = Scene::new();
+    (0..5).for_each(|_| drop(scene.beat_and_ack()));
+    for _ in 0..20 {
+        let lost = remedies(&mut scene, 1, INTERVAL_DEFAULT);
+        scene.at += INTERVAL_DEFAULT;
+        assert_eq!((lost, scene.peer.take_remedy(scene.now())), (vec![None], None));
+        scene.beat_and_ack();
+    }
+}
+
+#[test]
+fn what_the_network_refuses_is_asked_about_at_once() {
+    let mut scene = Scene::new();
+    let unasked = (0..8).map(|_| scene.beat_and_ack()).last().expect("eight");
+    assert!(!unasked.header.want_ack);
+    scene.beat_and_ack();
+    scene.at += INTERVAL_DEFAULT;
+    assert!(!scene.beat().header.want_ack);
+    scene.peer.note_refusal(scene.now());
+    scene.peer.note_refusal(scene.now());
+    let taken = remedies(&mut scene, 2, INTERVAL_DEFAULT);
+    assert_eq!(taken, [None, Some(Remedy::Port)]);
+
+    let answered = scene.beat();
+    scene.peer.note_refusal(scene.now());
+    let ack = scene.ack(&answered, BOOT, Order::Active);
+    scene.hear(&ack).expect("authentic");
+    assert_eq!(remedies(&mut scene, 2, INTERVAL_DEFAULT), [None; 2]);
+}
+
+#[test]
+fn acks_that_take_longer_than_two_short_intervals_are_waited_for() {
+    let mut scene = Scene::new();
+    let first = scene.beat();
+    let pace = INTERVAL_MIN;
+    assert_eq!(remedies(&mut scene, 9, pace), [None; 9]);
+    let ack = scene.ack(&first, BOOT, Order::Active);
+    scene.hear(&ack).expect("late, but by the port that is still open");
+    assert_eq!(remedies(&mut scene, 10, pace), [None; 10]);
+    assert_eq!(remedies(&mut scene, 1, pace), [Some(Remedy::Port)]);
 }
 
 #[test]

@@ -1,0 +1,90 @@
+//! Whether the way to a target leads anywhere, as missing acks tell, and what to change about it.
+
+use std::time::{Duration, Instant};
+
+/// So many asked in vain by one source port: the next heartbeat leaves by another one.
+const VAIN_MAX: u32 = 2;
+/// But an ack gets this long, or edges with a short interval and a long way would never hear one.
+const PORT_AGE_MIN: Duration = Duration::from_secs(1);
+/// No ack for this long although asked: another address is tried too.
+pub(super) const SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// What to change about the way to a target whose acks do not come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// The source port: what tracks connections on the way may send the old one to a redirector
+    /// that is gone.
+    Port,
+    /// The address and the source port.
+    Address,
+}
+
+/// What came of the heartbeats since the last ack.
+#[derive(Debug, Default)]
+pub(super) struct Way {
+    /// When the oldest heartbeat asked that no ack has come since.
+    silent_since: Option<Instant>,
+    address_tried: Option<Instant>,
+    /// Heartbeats that asked, or were refused, by the current source port.
+    in_vain: u32,
+    in_vain_since: Option<Instant>,
+}
+
+impl Way {
+    /// A heartbeat asks for an ack.
+    pub(super) fn ask(&mut self, now: Instant) {
+        self.silent_since.get_or_insert(now);
+        self.note_in_vain(now);
+    }
+
+    /// The system told that a heartbeat did not arrive. One that did not ask counts as one that did.
+    pub(super) fn refuse(&mut self, now: Instant) {
+        if self.in_vain == 0 {
+            self.note_in_vain(now);
+        }
+    }
+
+    fn note_in_vain(&mut self, now: Instant) {
+        self.in_vain = self.in_vain.saturating_add(1);
+        self.in_vain_since.get_or_insert(now);
+    }
+
+    /// An ack came.
+    pub(super) fn answer(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Whether the current source port has not proved itself since it was last in doubt.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.in_vain > 0
+    }
+
+    /// How long acks have been missing.
+    pub(super) fn silence(&self, now: Instant) -> Duration {
+        age(self.silent_since, now).unwrap_or_default()
+    }
+
+    /// What to change before the next heartbeat, if acks are missing: the source port after every
+    /// [`VAIN_MAX`] asked in vain, the address every [`SILENCE_MAX`].
+    pub(super) fn take_remedy(&mut self, now: Instant) -> Option<Remedy> {
+        let remedy = self.remedy(now)?;
+        if remedy == Remedy::Address {
+            self.address_tried = Some(now);
+        }
+        (self.in_vain, self.in_vain_since) = (0, None);
+        Some(remedy)
+    }
+
+    fn remedy(&self, now: Instant) -> Option<Remedy> {
+        let long = |age: Duration| age >= SILENCE_MAX;
+        if long(self.silence(now)) && age(self.address_tried, now).is_none_or(long) {
+            return Some(Remedy::Address);
+        }
+        let waited = age(self.in_vain_since, now).is_some_and(|age| age >= PORT_AGE_MIN);
+        (self.in_vain >= VAIN_MAX && waited).then_some(Remedy::Port)
+    }
+}
+
+fn age(since: Option<Instant>, now: Instant) -> Option<Duration> {
+    since.map(|since| now.saturating_duration_since(since))
+}
