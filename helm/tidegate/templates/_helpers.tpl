@@ -14,7 +14,7 @@ a StatefulSet's pods still get their label with the revision's hash. */}}
 {{/* What selects the pods of one component, for ever: selectors cannot be changed. Takes {root, component}. */}}
 {{- define "tidegate.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "tidegate.name" .root }}
-app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
 
@@ -31,7 +31,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 Takes {root, component, more}. */}}
 {{- define "tidegate.podLabels" -}}
 {{- $fixed := include "tidegate.selectorLabels" . | fromYaml -}}
-{{- mergeOverwrite (deepCopy .more) (dict "app.kubernetes.io/part-of" "tidegate") $fixed | toYaml -}}
+{{- mergeOverwrite (deepCopy (default dict .more)) (dict "app.kubernetes.io/part-of" "tidegate") $fixed | toYaml -}}
 {{- end -}}
 
 {{/* The image: a digest goes before the tag. */}}

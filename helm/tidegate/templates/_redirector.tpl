@@ -55,26 +55,26 @@ OPS__FIRST_EDGE_WAIT: {{ include "tidegate.firstEdgeWait" . }}
 {{/* The Secrets that are mounted below /etc/tidegate: folder -> {secret, items (data key -> file)}. */}}
 {{- define "tidegate.redirectorSecrets" -}}
 keys:
-  secret: {{ include "tidegate.keysSecret" . }}
+  secret: {{ include "tidegate.keysSecret" . | quote }}
   items: { {{ include "tidegate.keysSecretKey" . | quote }}: keys }
 {{- with include "tidegate.adminTlsSecret" . }}
 admin:
-  secret: {{ . }}
+  secret: {{ . | quote }}
   items: { tls.crt: tls.crt, tls.key: tls.key }
 {{- end }}
 {{- with include "tidegate.tokensSecret" . }}
 tokens:
-  secret: {{ . }}
+  secret: {{ . | quote }}
   items: { tokens: tokens }
 {{- end }}
 {{- with .Values.admin.clientCA.existingSecret }}
 client-ca:
-  secret: {{ . }}
+  secret: {{ . | quote }}
   items: { ca.crt: ca.crt }
 {{- end }}
 {{- with .Values.client.tls.existingSecret }}
 client:
-  secret: {{ . }}
+  secret: {{ . | quote }}
   items: { tls.crt: tls.crt, tls.key: tls.key }
 {{- end }}
 {{- end -}}
@@ -84,7 +84,7 @@ client:
 {{- range $folder, $mount := . }}
 - name: {{ $folder }}
   secret:
-    secretName: {{ $mount.secret }}
+    secretName: {{ $mount.secret | quote }}
     defaultMode: 288
     items:
       {{- range $key, $file := $mount.items }}
