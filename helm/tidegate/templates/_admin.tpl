@@ -22,3 +22,20 @@
 {{- end -}}
 {{- join "," $addresses -}}
 {{- end -}}
+
+{{/* The Secrets that a test mounts: the authority and a viewer's token. Optional, so that one of the user's without these keys
+is named by the program's own message instead of being waited for. */}}
+{{- define "tidegate.testSecrets" -}}
+{{- with include "tidegate.adminTlsSecret" . }}
+admin:
+  secret: {{ . | quote }}
+  items: { ca.crt: ca.crt }
+  optional: true
+{{- end }}
+{{- with include "tidegate.tokensSecret" . }}
+tokens:
+  secret: {{ . | quote }}
+  items: { metrics-token: metrics-token }
+  optional: true
+{{- end }}
+{{- end -}}

@@ -86,6 +86,9 @@ client:
   secret:
     secretName: {{ $mount.secret | quote }}
     defaultMode: 288
+    {{- if $mount.optional }}
+    optional: true
+    {{- end }}
     items:
       {{- range $key, $file := $mount.items }}
       - key: {{ $key | quote }}
