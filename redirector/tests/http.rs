@@ -450,3 +450,23 @@ async fn a_client_behind_a_trusted_proxy_is_known_by_its_own_address() {
         assert_eq!(start(fleet, rules).ask(forwarded).await.status, status, "{trusted}");
     }
 }
+
+#[tokio::test]
+async fn every_answer_of_a_redirector_that_leaves_is_the_last_on_its_connection() {
+    let site = site();
+    site.leaving.begin();
+    for (head, status) in [
+        ("GET /live/a HTTP/1.1\r\nHost: a", 302),
+        ("GET /loadbalancer HTTP/1.1\r\nHost: a", 200),
+        ("GET /live/a HTTP/1.0\r\nConnection: keep-alive", 302),
+        ("POST /whep/a HTTP/1.1\r\nHost: a\r\nContent-Length: 0", 307),
+        ("OPTIONS /live/a HTTP/1.1\r\nHost: a", 204),
+        ("GET //evil.com HTTP/1.1\r\nHost: a", 400),
+    ] {
+        let mut client = site.connect().await;
+        client.send(format!("{head}\r\n\r\n")).await;
+        let reply = client.reply().await.expect("an answer");
+        assert_eq!((reply.status, reply.header("connection")), (status, Some("close")), "{head}");
+        assert!(client.rest().await.is_empty(), "{head}");
+    }
+}

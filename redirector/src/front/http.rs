@@ -2,7 +2,7 @@
 
 use std::{convert::Infallible, pin::pin};
 
-use ::http::{HeaderValue, Request, header::CONNECTION};
+use ::http::{HeaderValue, Request, Version, header::CONNECTION};
 use hyper::{
     body::{Body, Incoming},
     server::conn::http1,
@@ -88,6 +88,7 @@ async fn ask(
     place: &Place,
     shared: &Shared,
 ) -> Result<Response, Infallible> {
+    let version = request.version();
     let mut response = match guard::check(&request, shared.limits.methods) {
         Ok(target) => route(request, target, reached, place, shared).await?,
         Err(reject) => {
@@ -97,7 +98,7 @@ async fn ask(
     };
     let session_goes_on = response.extensions_mut().remove::<SessionGoesOn>().is_some();
     if shared.leaving.has_begun() && !session_goes_on {
-        end_connection(&mut response);
+        end_connection(&mut response, version);
     }
     Ok(response)
 }
@@ -109,6 +110,7 @@ async fn route(
     place: &Place,
     shared: &Shared,
 ) -> Result<Response, Infallible> {
+    let version = request.version();
     let has_body = !request.body().is_end_stream();
     if !has_body {
         // A body is still the client's to send, and who is slow with it is slow.
@@ -121,12 +123,14 @@ async fn route(
     let body_read = response.extensions_mut().remove::<BodyRead>().is_some();
     if has_body && !body_read {
         // What follows an unread body is no request.
-        end_connection(&mut response);
+        end_connection(&mut response, version);
     }
     Ok(response)
 }
 
-/// Makes it the last on its connection (RFC 9112 section 9.6).
-fn end_connection(response: &mut Response) {
+/// Makes it the last on its connection (RFC 9112 section 9.6). `version` is the request's.
+fn end_connection(response: &mut Response, version: Version) {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    // To HTTP/1.0, hyper would add a keep-alive to an answer of HTTP/1.1.
+    *response.version_mut() = version;
 }

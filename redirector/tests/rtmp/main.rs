@@ -25,7 +25,7 @@ use tidegate_redirector::{
     },
     clients::{Clients, RtmpLimits, http, rtmp},
     figures::Label,
-    front::{Front, FrontFigures, Limits, Services},
+    front::{Front, FrontFigures, Leaving, Limits, Services},
 };
 use tokio::{net::TcpStream, sync::oneshot, task::JoinHandle, time::timeout};
 
@@ -52,6 +52,7 @@ fn spliced() -> App {
 struct Site {
     address: SocketAddr,
     clients: Clients,
+    leaving: Leaving,
     stop: oneshot::Sender<()>,
     running: JoinHandle<()>,
 }
@@ -63,7 +64,7 @@ impl Site {
 
     fn start_within(limits: Limits, clients: Clients) -> Self {
         let front = Front::bind(&["127.0.0.1:0".parse().expect("an address")]).expect("a port");
-        let address = front.local_addrs()[0];
+        let (address, leaving) = (front.local_addrs()[0], front.leaving());
         let (stop, stopped) = oneshot::channel();
         let services = Services {
             rtmp: Some(rtmp::service(clients.clone())),
@@ -76,7 +77,7 @@ impl Site {
             async move { stopped.await.unwrap_or(()) },
             player::PATIENCE,
         );
-        Self { address, clients, stop, running: tokio::spawn(running) }
+        Self { address, clients, leaving, stop, running: tokio::spawn(running) }
     }
 
     async fn connect(&self) -> Player<TcpStream> {

@@ -131,6 +131,25 @@ async fn a_closed_session_is_gone() {
 }
 
 #[tokio::test]
+async fn a_redirector_that_leaves_ends_the_connection_with_the_session_and_not_before() {
+    let site = site(RtmpLimits::default());
+    let mut player = Player::connect(&site).await;
+    site.leaving.begin();
+    // librtmp and the like begin no second connection for a session.
+    let id = player.open().await;
+    let shaken = player.post(&format!("/send/{id}/0"), &hello()).await;
+    let idle = player.post(&format!("/idle/{id}/1"), &[0]).await;
+    for reply in [shaken, idle] {
+        assert!(reply.status == 200 && !reply.head.contains("Connection:"), "{}", reply.head);
+    }
+    let closed = player.post(&format!("/close/{id}/2"), &[0]).await;
+    assert!(closed.head.contains("Connection: close\r\n"), "{}", closed.head);
+    let mut rest = Vec::new();
+    timeout(PATIENCE, player.0.read_to_end(&mut rest)).await.expect("in time").expect("no reset");
+    assert!(rest.is_empty());
+}
+
+#[tokio::test]
 async fn what_is_no_session_is_not_found_and_the_connection_stays() {
     let site = site(RtmpLimits::default());
     let mut player = Player::connect(&site).await;
