@@ -12,20 +12,21 @@ Takes {list, i}. */}}
 {{- if gt (len (default list .list)) .i -}}{{ index .list .i }}{{- end -}}
 {{- end -}}
 
-{{/* Where edges reach a replica. Takes {root, i}. */}}
+{{/* Where edges reach a replica: hosts of yours lead there from outside, fixed addresses from inside. Takes {root, i, outside}. */}}
 {{- define "tidegate.heartbeatHost" -}}
 {{- $service := printf "%s-heartbeat-%d.%s.svc.%s" (include "tidegate.fullname" .root) .i .root.Release.Namespace .root.Values.clusterDomain -}}
 {{- with .root.Values.heartbeat -}}
 {{- $host := include "tidegate.ofReplica" (dict "list" .hosts "i" $.i) -}}
 {{- $address := include "tidegate.ofReplica" (dict "list" .clusterIPs "i" $.i) -}}
-{{- coalesce $address $host $service -}}
+{{- ternary (coalesce $host $address $service) (coalesce $address $host $service) (default false $.outside) -}}
 {{- end -}}
 {{- end -}}
 
-{{/* At which port: hosts of yours are outside, where node ports count if there are any. Takes {root, i}. */}}
+{{/* At which port: where hosts of yours are used, node ports count if there are any. Takes {root, i, outside}. */}}
 {{- define "tidegate.heartbeatPort" -}}
 {{- with .root.Values.heartbeat -}}
-{{- if and .hosts (not .clusterIPs) (eq .service.type "NodePort") -}}
+{{- $byHost := and .hosts (or $.outside (not .clusterIPs)) -}}
+{{- if and $byHost (eq .service.type "NodePort") -}}
 {{- include "tidegate.ofReplica" (dict "list" .nodePorts "i" $.i) | default .port -}}
 {{- else -}}
 {{- .port -}}

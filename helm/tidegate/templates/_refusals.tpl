@@ -108,7 +108,7 @@ and the way out. */}}
 {{- define "tidegate.stopFaults" -}}
 {{- $faults := list -}}
 {{- with .Values.redirector -}}
-{{- if le (int .terminationGracePeriodSeconds) (int .stopDelaySeconds) -}}
+{{- if lt (int .terminationGracePeriodSeconds) (add 15 (int .stopDelaySeconds) | int) -}}
 {{- $faults = append $faults (printf "redirector.terminationGracePeriodSeconds (%d) must be above redirector.stopDelaySeconds (%d), by 15 s or more: redirectors would be killed while they serve" (int .terminationGracePeriodSeconds) (int .stopDelaySeconds)) -}}
 {{- end -}}
 {{- end -}}
