@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs};
 
 use serde_json::Value;
-use tidegate_tests::chart::{cases, folder, parse};
+use tidegate_tests::chart::{Helm, RELEASE, cases, folder, parse};
 
 fn read(file: &str) -> String {
     let file = folder().join(file);
@@ -121,4 +121,26 @@ fn the_chart_is_of_the_version_of_the_programs() {
     let chart = parse(&read("Chart.yaml"));
     assert_eq!(chart[0]["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(chart[0]["appVersion"], env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn the_readmes_examples_are_values_that_the_chart_takes() {
+    let text = read("README.md");
+    let known = parse(&read("values.yaml"));
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let file = dir.path().join("values.yaml");
+    let mut taken = 0;
+    for block in text.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+        let example = parse(block);
+        let Some(map) = example.first().and_then(Value::as_object) else { continue };
+        // What users write into manifests of their own is not for the chart.
+        if map.keys().any(|key| known[0].get(key).is_none()) {
+            continue;
+        }
+        fs::write(&file, block).expect("written");
+        let ran = Helm::Four.template(RELEASE, &["--values", &file.display().to_string()]);
+        assert_eq!(ran.code, Some(0), "{block}{}", ran.err);
+        taken += 1;
+    }
+    assert!(taken > 2, "{taken} examples");
 }

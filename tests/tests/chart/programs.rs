@@ -11,7 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tidegate_proto::{key::format_fleet_key, seal::FleetKey};
 use tidegate_tests::{
-    chart::{Manifest, Rendering, rendering, renderings},
+    chart::{Manifest, Rendering, cases, rendering, renderings},
     credentials::{Tokens, write_certificates},
     process::{Process, run},
     programs::{Ports, program, tidegatectl, write_secret},
@@ -131,7 +131,7 @@ fn placed(one: &Rendering, workload: &Manifest) -> (Root, Command) {
 
 #[test]
 fn the_redirector_accepts_every_cases_configuration() {
-    for one in renderings().iter().filter(|one| one.text == rendering(&one.case.name).text) {
+    for one in cases().iter().map(|case| rendering(&case.name)) {
         let (_root, mut command) = placed(one, one.redirectors());
         command.arg("--check");
         let ran = run(command, SOON);
@@ -216,4 +216,26 @@ fn edges_get_keys_from_the_fleet_key_that_the_chart_makes() {
         let issued = tidegatectl(&["key", "issue", "--edge", "new", "--keys-file", &file]).ok();
         assert!(issued.contains("ehb1"), "{one}: {issued}");
     }
+}
+
+#[test]
+fn every_variable_that_a_container_gets_is_a_setting_of_its_program() {
+    let mut seen = 0;
+    for one in cases().iter().map(|case| rendering(&case.name)) {
+        for pod in one.manifests.iter().filter_map(Manifest::pod) {
+            for container in pod.containers() {
+                let name = container.text("/command/0").rsplit('/').next().unwrap_or_default();
+                let mut asked = program(name);
+                asked.arg("--help");
+                let help = run(asked, SOON).ok();
+                let names =
+                    container.list("/env").iter().filter_map(|entry| entry["name"].as_str());
+                for variable in names.filter(|variable| variable.starts_with("TIDEGATE")) {
+                    assert!(help.contains(&format!("[env: {variable}]")), "{one}: {variable}");
+                    seen += 1;
+                }
+            }
+        }
+    }
+    assert!(seen > 50, "{seen} variables");
 }
