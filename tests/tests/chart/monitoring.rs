@@ -56,7 +56,7 @@ fn the_dashboard_shows_metrics_that_there_are() {
     assert_eq!(installed, dashboard);
 }
 
-/// Labels that Prometheus and Kubernetes add, and the `of` of histograms' kin.
+/// Labels that Prometheus and Kubernetes add to every series.
 const LABELS_OF_OTHERS: [&str; 7] =
     ["container", "endpoint", "instance", "job", "namespace", "pod", "service"];
 

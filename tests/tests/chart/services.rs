@@ -199,3 +199,18 @@ fn redirectors_go_one_by_one_when_nodes_are_drained() {
         assert_eq!(budget.at("/spec/selector"), wanted, "{one}");
     }
 }
+
+#[test]
+fn every_port_names_its_protocol() {
+    // Helm 4 applies on the server's side, where ports are told apart by number and protocol.
+    for one in renderings() {
+        for manifest in &one.manifests {
+            let pod = manifest.pod();
+            let containers = pod.iter().flat_map(Manifest::containers);
+            let of_containers = containers.flat_map(|container| container.list("/ports").to_vec());
+            for port in of_containers.chain(manifest.list("/spec/ports").to_vec()) {
+                assert!(port["protocol"].is_string(), "{one}: {}: {port}", manifest.name());
+            }
+        }
+    }
+}
