@@ -4,6 +4,7 @@
 
 pub mod at_rest;
 pub mod browser;
+pub mod chart;
 pub mod credentials;
 pub mod edge;
 pub mod flash;

