@@ -27,9 +27,9 @@ use crate::{
 
 /// Agents send up to so much earlier or later, so that edges never align.
 const JITTER: f64 = 0.1;
-/// Agents ask for an ack with their first three heartbeats, then with every other one.
+/// Agents ask for an ack with their first three heartbeats, then with one in four.
 const FIRST_ASKS: u64 = 3;
-const ASK_EVERY: u64 = 2;
+const ASK_EVERY: u64 = 4;
 const SOCKETS: usize = 4;
 /// Memory may grow by so much after the middle of the run.
 const GROWTH_MAX: f64 = 0.10;

@@ -26,7 +26,7 @@ const SESSION_AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 /// The first heartbeats of a session all ask for an ack.
 const ASK_FIRST: u64 = 3;
 /// Then one in this many does. It decides how soon a way that leads nowhere is noticed.
-const ASK_EVERY: u64 = 2;
+const ASK_EVERY: u64 = 4;
 /// The share of the interval by which heartbeats are moved, so that a fleet never sends in step.
 const JITTER: f64 = 0.1;
 /// Redirectors of one target whose acks are told apart: a fleet behind one address, restarts.
@@ -222,8 +222,7 @@ impl Peer {
         }
     }
 
-    /// Asks on the first three, then every other time, and whenever it is not known where things
-    /// stand.
+    /// Asks on the first three, then one in four, and whenever it is not known where things stand.
     fn wants_ack(&self) -> bool {
         let sequence = self.session.next_sequence;
         sequence <= ASK_FIRST

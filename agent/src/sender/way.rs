@@ -2,10 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-/// So many asked in vain by one source port: the next heartbeat leaves by another one.
-const VAIN_MAX: u32 = 2;
-/// But an ack gets this long, or edges with a short interval and a long way would never hear one.
-const PORT_AGE_MIN: Duration = Duration::from_secs(1);
+/// An ack gets this long before the source port is doubted, or edges with a short interval and a long
+/// way would never hear one.
+const ACK_WAIT: Duration = Duration::from_secs(1);
 /// No ack for this long although asked: another address is tried too.
 pub(super) const SILENCE_MAX: Duration = Duration::from_secs(30);
 
@@ -25,8 +24,7 @@ pub(super) struct Way {
     /// When the oldest heartbeat asked that no ack has come since.
     silent_since: Option<Instant>,
     address_tried: Option<Instant>,
-    /// Heartbeats that asked, or were refused, by the current source port.
-    in_vain: u32,
+    /// The first heartbeat by the current source port that asked, or was refused, and got no ack.
     in_vain_since: Option<Instant>,
 }
 
@@ -34,18 +32,11 @@ impl Way {
     /// A heartbeat asks for an ack.
     pub(super) fn ask(&mut self, now: Instant) {
         self.silent_since.get_or_insert(now);
-        self.note_in_vain(now);
+        self.in_vain_since.get_or_insert(now);
     }
 
     /// The system told that a heartbeat did not arrive. One that did not ask counts as one that did.
     pub(super) fn refuse(&mut self, now: Instant) {
-        if self.in_vain == 0 {
-            self.note_in_vain(now);
-        }
-    }
-
-    fn note_in_vain(&mut self, now: Instant) {
-        self.in_vain = self.in_vain.saturating_add(1);
         self.in_vain_since.get_or_insert(now);
     }
 
@@ -56,7 +47,7 @@ impl Way {
 
     /// Whether the current source port has not proved itself since it was last in doubt.
     pub(super) fn is_in_doubt(&self) -> bool {
-        self.in_vain > 0
+        self.in_vain_since.is_some()
     }
 
     /// How long acks have been missing.
@@ -64,14 +55,14 @@ impl Way {
         age(self.silent_since, now).unwrap_or_default()
     }
 
-    /// What to change before the next heartbeat, if acks are missing: the source port after every
-    /// [`VAIN_MAX`] asked in vain, the address every [`SILENCE_MAX`].
+    /// What to change before the next heartbeat, if acks are missing: the source port after each
+    /// heartbeat that asked in vain, the address every [`SILENCE_MAX`].
     pub(super) fn take_remedy(&mut self, now: Instant) -> Option<Remedy> {
         let remedy = self.remedy(now)?;
         if remedy == Remedy::Address {
             self.address_tried = Some(now);
         }
-        (self.in_vain, self.in_vain_since) = (0, None);
+        self.in_vain_since = None;
         Some(remedy)
     }
 
@@ -80,8 +71,8 @@ impl Way {
         if long(self.silence(now)) && age(self.address_tried, now).is_none_or(long) {
             return Some(Remedy::Address);
         }
-        let waited = age(self.in_vain_since, now).is_some_and(|age| age >= PORT_AGE_MIN);
-        (self.in_vain >= VAIN_MAX && waited).then_some(Remedy::Port)
+        let waited = age(self.in_vain_since, now).is_some_and(|age| age >= ACK_WAIT);
+        waited.then_some(Remedy::Port)
     }
 }
 

@@ -20,11 +20,11 @@ use tidegate_tests::{
     wait::{SOON, eventually},
 };
 
-/// Short, but long enough for acks to be waited for over two of them.
-const INTERVAL: Duration = Duration::from_millis(600);
-/// Four for a heartbeat that arrives, one more because UP is heard twice, and a share of each for
+/// Short, but longer than an ack is waited for.
+const INTERVAL: Duration = Duration::from_millis(1_200);
+/// Five for a heartbeat that arrives, one more because UP is heard twice, and a share of each for
 /// jitter. The one on top is for a machine that does much else.
-const PROMISED: Duration = INTERVAL.saturating_mul(6);
+const PROMISED: Duration = INTERVAL.saturating_mul(7);
 /// How soon a tracker sees what came back.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
