@@ -2,9 +2,7 @@
 
 use std::{
     fmt::Display,
-    fs,
     io::ErrorKind,
-    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -12,6 +10,7 @@ use std::{
 use tidegate_proto::{
     key::{KeyError, SendKey, without_comment},
     secret_file::{self, SecretFileError},
+    stamp::Stamp,
 };
 use zeroize::Zeroizing;
 
@@ -74,15 +73,6 @@ struct Seen {
     stamp: Option<Stamp>,
 }
 
-/// What changes when a file is written, replaced or gets another mode.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    inode: u64,
-    len: u64,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
 impl TargetsFile {
     /// The file at `path`, not read yet.
     #[must_use]
@@ -93,7 +83,7 @@ impl TargetsFile {
     /// Whether any file differs from what was last read, or tried to.
     #[must_use]
     pub fn has_changed(&self) -> bool {
-        self.seen.is_empty() || self.seen.iter().any(|seen| stamp(&seen.path) != seen.stamp)
+        self.seen.is_empty() || self.seen.iter().any(|seen| Stamp::of(&seen.path) != seen.stamp)
     }
 
     /// Reads the file and the key files it names. Each new text key takes some 0.1 s and 64 MiB, so
@@ -166,19 +156,8 @@ fn in_key_file(path: &Path, line: usize, fault: &impl Display) -> Flaw {
 
 impl Seen {
     fn now(path: &Path) -> Self {
-        Self { path: path.to_owned(), stamp: stamp(path) }
+        Self { path: path.to_owned(), stamp: Stamp::of(path) }
     }
-}
-
-/// Of what links lead to, which is what a mounted Secret swaps.
-fn stamp(path: &Path) -> Option<Stamp> {
-    let metadata = fs::metadata(path).ok()?;
-    Some(Stamp {
-        inode: metadata.ino(),
-        len: metadata.len(),
-        modified: (metadata.mtime(), metadata.mtime_nsec()),
-        changed: (metadata.ctime(), metadata.ctime_nsec()),
-    })
 }
 
 #[cfg(test)]
