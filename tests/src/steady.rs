@@ -7,6 +7,10 @@ use std::{
     collections::BTreeMap,
     fmt, io,
     net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -21,6 +25,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     net::TcpStream,
     runtime::Builder,
+    signal::unix::{SignalKind, signal},
     task::JoinSet,
     time::{sleep_until, timeout},
 };
@@ -38,7 +43,7 @@ pub struct Plan {
     pub to: SocketAddr,
     /// Questions a second, of all clients together.
     pub per_second: u32,
-    /// How long they ask.
+    /// How long they ask, unless SIGTERM ends it.
     pub span: Duration,
 }
 
@@ -55,7 +60,7 @@ pub struct Report {
     took: Duration,
 }
 
-/// Asks until the span is over.
+/// Asks until the span is over or SIGTERM comes.
 #[must_use]
 pub fn run(plan: Plan) -> Report {
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
@@ -64,9 +69,17 @@ pub fn run(plan: Plan) -> Report {
 
 async fn everybody(plan: Plan) -> Report {
     let began = Instant::now();
+    let ended = Arc::new(AtomicBool::new(false));
+    let mut terminate = signal(SignalKind::terminate()).expect("signals");
+    let end = Arc::clone(&ended);
+    tokio::spawn(async move {
+        terminate.recv().await;
+        end.store(true, Ordering::Relaxed);
+    });
     let mut asking = JoinSet::new();
     for number in 0..LANES {
-        asking.spawn(Lane { number, plan, began, kept: None }.ask());
+        let ended = Arc::clone(&ended);
+        asking.spawn(Lane { number, plan, began, ended, kept: None }.ask());
     }
     let mut report = asking.join_all().await.into_iter().fold(Report::default(), Report::and);
     report.took = began.elapsed();
@@ -78,6 +91,7 @@ struct Lane {
     number: u32,
     plan: Plan,
     began: Instant,
+    ended: Arc<AtomicBool>,
     kept: Option<SendRequest<Empty<Bytes>>>,
 }
 
@@ -88,6 +102,9 @@ impl Lane {
         let mut report = Report::default();
         while due < self.began + self.plan.span {
             sleep_until(due.into()).await;
+            if self.ended.load(Ordering::Relaxed) {
+                break;
+            }
             report.late_max = report.late_max.max(due.elapsed());
             report.asked += 1;
             let asked_at = Instant::now();

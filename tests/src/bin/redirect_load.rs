@@ -17,7 +17,7 @@ struct Args {
     /// Questions a second.
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     per_second: u32,
-    /// How long, in seconds.
+    /// How long at most, in seconds; SIGTERM ends it before.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
 }
