@@ -1,5 +1,5 @@
 use std::{
-    fs::Permissions,
+    fs::{self, Permissions},
     os::unix::fs::{PermissionsExt, symlink},
 };
 
