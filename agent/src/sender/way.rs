@@ -26,6 +26,8 @@ pub(super) struct Way {
     address_tried: Option<Instant>,
     /// The first heartbeat by the current source port that asked, or was refused, and got no ack.
     in_vain_since: Option<Instant>,
+    /// A heartbeat was refused, by whatever port.
+    refused: bool,
 }
 
 impl Way {
@@ -38,6 +40,7 @@ impl Way {
     /// The system told that a heartbeat did not arrive. One that did not ask counts as one that did.
     pub(super) fn refuse(&mut self, now: Instant) {
         self.in_vain_since.get_or_insert(now);
+        self.refused = true;
     }
 
     /// An ack came.
@@ -45,9 +48,9 @@ impl Way {
         *self = Self::default();
     }
 
-    /// Whether the current source port has not proved itself since it was last in doubt.
+    /// Whether a heartbeat was refused and no ack has come since, by this port or the one before.
     pub(super) fn is_in_doubt(&self) -> bool {
-        self.in_vain_since.is_some()
+        self.refused
     }
 
     /// How long acks have been missing.

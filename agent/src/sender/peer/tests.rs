@@ -323,6 +323,18 @@ fn what_the_network_refuses_is_asked_about_at_once() {
 }
 
 #[test]
+fn after_a_refusal_every_heartbeat_asks_until_an_ack_comes_by_whatever_port() {
+    let mut scene = Scene::new();
+    (0..7).for_each(|_| drop(scene.beat_and_ack()));
+    assert!(!scene.beat().header.want_ack);
+    scene.peer.note_refusal(scene.now());
+    scene.at += INTERVAL_DEFAULT;
+    assert_eq!(scene.peer.take_remedy(scene.now()), Some(Remedy::Port));
+    assert!(scene.beat_and_ack().header.want_ack, "the new port has not proved itself");
+    assert!(!scene.beat().header.want_ack);
+}
+
+#[test]
 fn acks_that_take_longer_than_two_short_intervals_are_waited_for() {
     let mut scene = Scene::new();
     let first = scene.beat();
