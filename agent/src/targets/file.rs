@@ -105,11 +105,11 @@ impl TargetsFile {
             line,
             flaw,
         })?;
-        // Only now: a broken file must not make the lines that are still good lose their sessions.
-        self.keys = keys;
         if targets.is_empty() {
             return Err(TargetsError::Empty { path: self.path.clone() });
         }
+        // Only now: a broken file must not make the lines that are still good lose their sessions.
+        self.keys = keys;
         Ok(targets)
     }
 }

@@ -87,6 +87,10 @@ fn an_unchanged_line_keeps_its_key_and_so_its_session() {
     assert!(said.contains("line 1") && !said.contains("broken"), "{said}");
     assert!(!file.has_changed(), "a broken file would be read again and again");
 
+    set("# half written\n");
+    let said = file.read().expect_err("empty").to_string();
+    assert!(said.contains("names no redirector"), "{said}");
+
     set(&format!("# moved\nb,1934,{key}\na,1934,{key}\n"));
     let second = file.read().expect("valid");
     assert!(second[1].same_session(&first[0]));
