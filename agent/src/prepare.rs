@@ -89,7 +89,8 @@ pub enum PrepareError {
 fn way_out(why: Errno) -> &'static str {
     match why {
         Errno::PERM | Errno::ACCESS => {
-            "; run this as root (in a container: with CHOWN and DAC_OVERRIDE)"
+            "; run this as root (in a container: with CHOWN, DAC_OVERRIDE and, for a folder that is \
+             neither root's nor 0700, FOWNER)"
         }
         Errno::LOOP | Errno::NOTDIR => {
             "; a symbolic link is not followed: name the folder itself, and remove what is no folder \
@@ -159,12 +160,13 @@ pub fn prepare(dir: &Path, owner: Owner) -> Result<(), PrepareError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let folder = openat(CWD, dir, flags, Mode::empty()).map_err(failed("open"))?;
     let stat = fstat(&folder).map_err(failed("look at"))?;
-    if stat.st_uid != owner.uid.as_raw() {
+    let is_closed = Mode::from_raw_mode(stat.st_mode) == Mode::RWXU;
+    if stat.st_uid != owner.uid.as_raw() || !is_closed {
         refuse_what_is_in_use(&folder, dir)?;
     }
     give_identity(&folder, dir, owner)?;
     // Before it is given away: later it takes a further capability.
-    if Mode::from_raw_mode(stat.st_mode) != Mode::RWXU {
+    if !is_closed {
         fchmod(&folder, Mode::RWXU).map_err(failed("change the mode of"))?;
     }
     if !owner.has(&stat) {
@@ -173,7 +175,7 @@ pub fn prepare(dir: &Path, owner: Owner) -> Result<(), PrepareError> {
     Ok(())
 }
 
-/// A slip of the pen must not give away a folder that serves something else.
+/// A slip of the pen must not give away, or close to all others, a folder that serves something else.
 fn refuse_what_is_in_use(folder: &OwnedFd, dir: &Path) -> Result<(), PrepareError> {
     let failed = |why| PrepareError::System { deed: "list", path: dir.to_owned(), why };
     for entry in Dir::read_from(folder).map_err(failed)? {
@@ -182,7 +184,7 @@ fn refuse_what_is_in_use(folder: &OwnedFd, dir: &Path) -> Result<(), PrepareErro
         if name != b"." && name != b".." && !name.starts_with(FILE_NAME.as_bytes()) {
             return Err(PrepareError::Odd {
                 path: dir.join(std::ffi::OsStr::from_bytes(name)),
-                fault: "is not the agent's, so its folder is not given away; name a folder of the \
+                fault: "is not the agent's, so its folder is left as it is; name a folder of the \
                         agent's own, or remove it",
             });
         }

@@ -110,13 +110,16 @@ fn the_folder_and_the_uuid_are_given_away_or_the_way_out_is_told() {
 }
 
 #[test]
-fn a_folder_in_use_by_something_else_is_not_given_away() {
+fn a_folder_in_use_by_something_else_is_neither_given_away_nor_closed() {
     let (place, _) = Place::with_identity();
+    fs::set_permissions(&place.state, Permissions::from_mode(0o755)).expect("mode set");
     fs::write(place.state.join("passwd"), "").expect("written");
     let before = owner_of(&place.state);
-    let said = refused(&place.state, stranger());
-    assert!(said.contains("passwd"), "{said}");
-    assert_eq!(owner_of(&place.state), before);
+    for owner in [stranger(), myself()] {
+        let said = refused(&place.state, owner);
+        assert!(said.contains("passwd"), "{said}");
+        assert_eq!((owner_of(&place.state), mode_of(&place.state)), (before, 0o755));
+    }
 }
 
 #[test]
