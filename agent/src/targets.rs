@@ -137,8 +137,8 @@ pub enum Flaw {
     TooMany,
 }
 
-/// Where the key of a line stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Where the key of a line stands. It cannot be shown, since it may be the key.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum KeyPlace<'a> {
     /// On the line, or in the environment.
     Here(&'a str),
