@@ -17,6 +17,11 @@
 {{- if and .Values.admin.insecure (include "tidegate.adminTlsSecret" .) (include "tidegate.tokensSecret" .) -}}
 {{- $lines = append $lines "admin.insecure alone changes nothing: it permits what admin.tls.generate=false and admin.tokens.generate=false switch off." -}}
 {{- end -}}
+{{- with .Values.heartbeat -}}
+{{- if and .hosts (eq .service.type "NodePort") (not .nodePorts) -}}
+{{- $lines = append $lines (printf "heartbeat.hosts without heartbeat.nodePorts: edges are told port %d of these hosts, not the node ports." (int .port)) -}}
+{{- end -}}
+{{- end -}}
 {{- $makes := include "tidegate.makes" . | fromJson -}}
 {{- $made := list -}}
 {{- if $makes.keys -}}{{- $made = append $made (printf "%s-keys" $full) -}}{{- end -}}
