@@ -1,7 +1,7 @@
 # Steps with a heading and the time they took. Sourced by tests/run and tests/kubernetes.
 # shellcheck shell=bash
 
-program=tests/$(basename -- "$0")
+script=tests/$(basename -- "$0")
 steps_passed=0
 step_now=""
 
@@ -9,7 +9,7 @@ clock() { printf '%d:%02d' $((SECONDS / 60)) $((SECONDS % 60)); }
 
 # die MESSAGE: stops the run with one message that says what to do.
 die() {
-    printf '%s: %s\n' "$program" "$1" >&2
+    printf '%s: %s\n' "$script" "$1" >&2
     exit 1
 }
 
@@ -30,6 +30,6 @@ conclude() {
     local status=$?
     if ((status != 0)); then
         printf '\n%s: FAILED%s after %s, exit %d\n' \
-            "$program" "${step_now:+ in \"$step_now\"}" "$(clock)" "$status" >&2
+            "$script" "${step_now:+ in \"$step_now\"}" "$(clock)" "$status" >&2
     fi
 }

@@ -33,12 +33,15 @@ ca.crt: {{ $ca.Cert | b64enc }}
 {{- end -}}
 {{- end -}}
 
-{{/* What is missing of the tokens, and the redirectors' file with a line for each new one. Takes {data}. */}}
+{{/* What is missing of the tokens, and the redirectors' file with a line for each new one. Without that file nobody knows the
+tokens that there are, so all are made anew. Takes {data}. */}}
 {{- define "tidegate.tokensData" -}}
 {{- $lines := get .data "tokens" | default "" | b64dec -}}
+{{- $known := ternary .data dict (ne $lines "") -}}
+{{- if and $lines (not (hasSuffix "\n" $lines)) -}}{{- $lines = printf "%s\n" $lines -}}{{- end -}}
 {{- $new := dict -}}
 {{- range $key, $who := dict "operator-token" "operator operator" "metrics-token" "viewer metrics" -}}
-{{- if not (get $.data $key) -}}
+{{- if not (get $known $key) -}}
 {{- $token := printf "tgt1_%s" (include "tidegate.random" $) -}}
 {{- $_ := set $new $key ($token | b64enc) -}}
 {{- $lines = printf "%s%s sha256:%s\n" $lines $who ($token | sha256sum) -}}

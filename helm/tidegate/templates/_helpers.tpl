@@ -13,7 +13,7 @@ a StatefulSet's pods still get their label with the revision's hash. */}}
 
 {{/* What selects the pods of one component, for ever: selectors cannot be changed. Takes {root, component}. */}}
 {{- define "tidegate.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "tidegate.name" .root }}
+app.kubernetes.io/name: {{ include "tidegate.name" .root | quote }}
 app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
 app.kubernetes.io/component: {{ .component }}
 {{- end -}}
@@ -79,6 +79,14 @@ Takes {root, component, more}. */}}
 {{- with .Values.admin.tokens -}}
 {{- if .existingSecret }}{{ .existingSecret }}{{ else if .generate }}{{ include "tidegate.fullname" $ }}-admin{{ end -}}
 {{- end -}}
+{{- end -}}
+
+{{/* Which of them the chart makes, as JSON. By the values, because a Secret of the user's may have any name. */}}
+{{- define "tidegate.makes" -}}
+{{- $makes := dict "keys" (and .Values.keys.generate (not .Values.keys.existingSecret)) -}}
+{{- $_ := set $makes "tls" (and .Values.admin.tls.generate (not .Values.admin.tls.existingSecret)) -}}
+{{- $_ := set $makes "tokens" (and .Values.admin.tokens.generate (not .Values.admin.tokens.existingSecret)) -}}
+{{- toJson $makes -}}
 {{- end -}}
 
 {{/* What every container may do: nothing beyond running. */}}

@@ -49,8 +49,8 @@ and the way out. */}}
 {{- $faults = append $faults (printf "heartbeat.%s has %d entries for %d replicas: give one for each replica, or none" $key (len $given) $replicas) -}}
 {{- end -}}
 {{- if ne (len $given) (len (uniq $given)) -}}
-{{- $with := ternary " (hosts may repeat where heartbeat.nodePorts tell them apart)" "" (eq $key "hosts") -}}
-{{- if not (and (eq $key "hosts") $.Values.heartbeat.nodePorts) -}}
+{{- $with := ternary " (hosts may repeat where heartbeat.service.type is NodePort and heartbeat.nodePorts tell them apart)" "" (eq $key "hosts") -}}
+{{- if not (and (eq $key "hosts") $.Values.heartbeat.nodePorts (eq $.Values.heartbeat.service.type "NodePort")) -}}
 {{- $faults = append $faults (printf "heartbeat.%s names one twice: each replica needs its own, because heartbeats must reach every one%s" $key $with) -}}
 {{- end -}}
 {{- end -}}

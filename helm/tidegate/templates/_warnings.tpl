@@ -17,11 +17,15 @@
 {{- if and .Values.admin.insecure (include "tidegate.adminTlsSecret" .) (include "tidegate.tokensSecret" .) -}}
 {{- $lines = append $lines "admin.insecure alone changes nothing: it permits what admin.tls.generate=false and admin.tokens.generate=false switch off." -}}
 {{- end -}}
-{{- $made := list -}}
-{{- if eq (printf "%s-keys" $full) (include "tidegate.keysSecret" .) -}}{{- $made = append $made (printf "%s-keys" $full) -}}{{- end -}}
-{{- if has (printf "%s-admin" $full) (list (include "tidegate.adminTlsSecret" .) (include "tidegate.tokensSecret" .)) -}}
-{{- $made = append $made (printf "%s-admin" $full) -}}
+{{- with .Values.heartbeat -}}
+{{- if and .hosts (eq .service.type "NodePort") (not .nodePorts) -}}
+{{- $lines = append $lines (printf "heartbeat.hosts without heartbeat.nodePorts: edges are told port %d of these hosts, not the node ports." (int .port)) -}}
 {{- end -}}
+{{- end -}}
+{{- $makes := include "tidegate.makes" . | fromJson -}}
+{{- $made := list -}}
+{{- if $makes.keys -}}{{- $made = append $made (printf "%s-keys" $full) -}}{{- end -}}
+{{- if or $makes.tls $makes.tokens -}}{{- $made = append $made (printf "%s-admin" $full) -}}{{- end -}}
 {{- with $made -}}
 {{- $lines = append $lines (printf "made at random and kept by looking into the cluster: %s. Where something else than helm applies the chart (helm template, Argo CD), give Secrets of yours." (join ", " .)) -}}
 {{- end -}}

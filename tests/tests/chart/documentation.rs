@@ -91,8 +91,10 @@ fn the_schema_knows_every_value_and_no_other() {
     let documented = documented();
     let mut known = BTreeSet::new();
     properties(&schema, "", &documented, &mut known);
-    // Helm hands these to every chart that is part of another.
-    known.remove("global");
+    // A chart that is part of another gets these besides: what Helm hands to all, and the condition for having it.
+    for key in ["global", "enabled"] {
+        assert!(known.remove(key), "the schema refuses {key}");
+    }
     assert_eq!(known, documented);
 }
 
