@@ -9,7 +9,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
 use warp::{Reply, reply::Response};
 
@@ -49,7 +49,9 @@ async fn until_the_end<S: Duplex>(
     place: &Place,
     shared: &Shared,
 ) -> Result<hyper::Result<()>, End> {
-    let service = service_fn(|request| ask(request, reached, place, shared));
+    let began = Instant::now();
+    let is_last = || shared.leaving.has_begun() || began.elapsed() >= shared.limits.age_max;
+    let service = service_fn(|request| ask(request, reached, place, shared, is_last));
     let connection = builder(&shared.limits).serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
     let mut stopping = shared.stopping.clone();
@@ -58,7 +60,9 @@ async fn until_the_end<S: Duplex>(
         biased;
         ended = connection.as_mut() => return Ok(ended),
         _ = stopping.wait_for(|stopping| *stopping) => {}
-        () = sleep(shared.limits.age_max) => {}
+        // Closed at its age, it could be closed under a request on its way. So its next answer says that
+        // it ends, and by now it has none or has been silent for too long.
+        () = sleep(shared.limits.age_max + shared.limits.head_timeout) => {}
     }
     connection.as_mut().graceful_shutdown();
     tokio::select! {
@@ -81,12 +85,14 @@ fn builder(limits: &Limits) -> http1::Builder {
     builder
 }
 
-/// One request: through the guard, to the routes, and back.
+/// One request: through the guard, to the routes, and back. `is_last` says whether its answer ends the
+/// connection.
 async fn ask(
     request: Request<Incoming>,
     reached: Reached,
     place: &Place,
     shared: &Shared,
+    is_last: impl Fn() -> bool,
 ) -> Result<Response, Infallible> {
     let version = request.version();
     let mut response = match guard::check(&request, shared.limits.methods) {
@@ -97,7 +103,7 @@ async fn ask(
         }
     };
     let session_goes_on = response.extensions_mut().remove::<SessionGoesOn>().is_some();
-    if shared.leaving.has_begun() && !session_goes_on {
+    if is_last() && !session_goes_on {
         end_connection(&mut response, version);
     }
     Ok(response)

@@ -17,7 +17,8 @@ pub struct Limits {
     /// For each of these: the first byte, the TLS handshake, the whole head of a request, and the
     /// wait between two requests.
     pub head_timeout: Duration,
-    /// A connection that speaks HTTP is asked to end when it has done so for this long.
+    /// A connection that speaks HTTP is told to end with its next answer when it has done so for this
+    /// long, and ended [`head_timeout`](Self::head_timeout) later.
     pub age_max: Duration,
     /// How long an ending connection may take for the request it is at.
     pub finish_timeout: Duration,
