@@ -132,14 +132,12 @@ impl Credentials {
         Ok(Self(Arc::new(scheme)))
     }
 
-    /// Reads the tokens file again; on an error nothing changes. The answer takes effect when
-    /// [`Fresh::adopt`] is called.
-    pub(crate) fn reread(&self) -> Result<Fresh, String> {
-        let tokens = match &*self.0 {
-            Scheme::Tokens { file, .. } => Some(Arc::new(read_tokens(file)?)),
-            _ => None,
-        };
-        Ok(Fresh { credentials: self.clone(), tokens })
+    /// Reads the tokens file, if there is one, and uses it from now on; on an error nothing changes.
+    pub(crate) fn reload(&self) -> Result<(), String> {
+        if let Scheme::Tokens { file, tokens, .. } = &*self.0 {
+            tokens.store(Arc::new(read_tokens(file)?));
+        }
+        Ok(())
     }
 
     /// Whether an `authorization` header proves at least a viewer, for HTTP pages off loopback.
@@ -171,21 +169,6 @@ impl Credentials {
         };
         let principal = Principal { name, role: role.to_string(), peer: peer.address.to_string() };
         Ok((principal, role))
-    }
-}
-
-/// Tokens read anew and not yet in use.
-pub(crate) struct Fresh {
-    credentials: Credentials,
-    tokens: Option<Arc<Tokens>>,
-}
-
-impl Fresh {
-    /// Uses them from now on.
-    pub(crate) fn adopt(self) {
-        if let (Scheme::Tokens { tokens, .. }, Some(fresh)) = (&*self.credentials.0, self.tokens) {
-            tokens.store(fresh);
-        }
     }
 }
 

@@ -250,15 +250,11 @@ impl Reload {
     /// Reads the tokens again and uses them for new calls. On an error, which names the file, the old
     /// ones stay. It reads a file: call it where blocking is fine.
     pub fn reload_tokens(&self) -> Result<(), String> {
-        self.credentials.reread()?.adopt();
-        Ok(())
+        self.credentials.reload()
     }
 
     /// The same for the certificates and new handshakes. A broken tokens file is not in their way.
     pub fn reload_certificates(&self) -> Result<(), String> {
-        if let Some(tls) = &self.tls {
-            tls.adopt(tls.reread()?);
-        }
-        Ok(())
+        self.tls.as_ref().map_or(Ok(()), |tls| tls.reload())
     }
 }

@@ -36,14 +36,11 @@ impl Tls {
         Ok(Some(Arc::new(Self { cert, key, client_ca, current })))
     }
 
-    /// Reads the same files again, without using them yet.
-    pub(crate) fn reread(&self) -> Result<Arc<ServerConfig>, String> {
-        read(&self.cert, &self.key, &self.client_ca)
-    }
-
-    /// Uses a configuration for handshakes from now on.
-    pub(crate) fn adopt(&self, fresh: Arc<ServerConfig>) {
-        self.current.store(fresh);
+    /// Reads the same files again and uses them for handshakes from now on; on an error nothing
+    /// changes.
+    pub(crate) fn reload(&self) -> Result<(), String> {
+        self.current.store(read(&self.cert, &self.key, &self.client_ca)?);
+        Ok(())
     }
 
     /// Shakes hands within 5 s.

@@ -53,7 +53,8 @@ const NO_SYN: [SockFilter; 5] = [
 /// From now on nobody begins a connection: the client tries again a second later, when it is refused
 /// or finds a successor. Handshakes under way go on.
 pub(super) fn refuse_newcomers(listener: &TcpListener) {
-    // Where the system does not offer this, a client may come in the moment of closing and be reset.
+    // Where the system does not permit this (it is for everybody, but hardened kernels want
+    // CAP_NET_ADMIN), a client may come in the moment of closing and be reset.
     let _ = SockRef::from(listener).attach_filter(&NO_SYN);
 }
 
