@@ -82,6 +82,8 @@ async fn who_waits_to_be_accepted_when_a_front_stops_is_served() {
 #[tokio::test]
 async fn nobody_begins_to_connect_to_a_front_that_stops() {
     if !filters_are_permitted() {
+        assert!(std::env::var_os("TIDEGATE_CI").is_none(), "filters are refused here: run as root");
+        eprintln!("NOT CHECKED: this system refuses filters on sockets; root may set them");
         return;
     }
     for address in ["127.0.0.1:0", "[::1]:0"] {
