@@ -2,14 +2,16 @@
 
 use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
-/// What changes when a file is written, replaced or gets another mode, or when a link on the way to it
-/// leads elsewhere.
+/// What changes when a file is written, replaced or gets another mode or owner, or when a link on the
+/// way to it leads elsewhere. The time of the last change of those is not in it: a kubelet gives mounted
+/// Secrets the owner they have already, again and again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
     inode: u64,
     len: u64,
     modified: (i64, i64),
-    changed: (i64, i64),
+    mode: u32,
+    owner: (u32, u32),
 }
 
 impl Stamp {
@@ -22,14 +24,15 @@ impl Stamp {
             inode: metadata.ino(),
             len: metadata.len(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            mode: metadata.mode(),
+            owner: (metadata.uid(), metadata.gid()),
         })
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
 
@@ -52,5 +55,19 @@ mod tests {
         assert!(second.is_some() && second != first);
         fs::write(at("2/keys"), "longer").expect("written in place");
         assert_ne!(Stamp::of(&at("keys")), second);
+    }
+
+    #[test]
+    fn a_stamp_changes_with_the_mode_and_not_when_it_is_set_to_what_it_was() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("keys");
+        fs::write(&path, "a key").expect("a file");
+        let set = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("set");
+        set(0o440);
+        let first = Stamp::of(&path);
+        set(0o440);
+        assert_eq!(Stamp::of(&path), first);
+        set(0o400);
+        assert_ne!(Stamp::of(&path), first);
     }
 }
