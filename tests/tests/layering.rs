@@ -88,6 +88,7 @@ const CLOCK_READERS: &[(&str, &str)] = &[
     ("control/src/store/folder.rs", "waits for the lock of a folder"),
     ("control/src/store/ladder.rs", "waits for the lock of a folder"),
     ("control/src/store/trees.rs", "waits for the lock of a folder"),
+    ("redirector/src/front/http.rs", "tells old connections to end"),
     ("redirector/src/front/places.rs", "orders connections by how long they have waited"),
     ("redirector/src/demo/edge.rs", "stands for a media server, which has a clock of its own"),
 ];
