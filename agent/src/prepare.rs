@@ -25,7 +25,7 @@ use tidegate_proto::{
 
 use crate::{
     config::{Config, ENVIRONMENT_PREFIX, SETTINGS},
-    identity::FILE_NAME,
+    identity::{FILE_NAME, IdentityError},
 };
 
 const WORD: &str = "prepare-state";
@@ -76,6 +76,9 @@ pub enum PrepareError {
         /// What the system said.
         why: Errno,
     },
+    /// The file of the edge's UUID holds something else.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// Something there is not what it should be.
     #[error("{path} {fault}", path = path.display())]
     Odd {
@@ -219,8 +222,7 @@ fn give_identity(folder: &OwnedFd, dir: &Path, owner: Owner) -> Result<(), Prepa
     }
     let file = File::from(file);
     if !holds_a_uuid(&file).unwrap_or(false) {
-        return odd("does not hold a UUID; put the edge's UUID back, or delete the file and the \
-                    edge gets a new one");
+        return Err(IdentityError::NotAUuid { path }.into());
     }
     fchown(&file, Some(owner.uid), owner.gid).map_err(failed("change the owner of"))
 }

@@ -190,9 +190,9 @@ impl Server {
         self.keys_file.first_key()
     }
 
-    /// Serves until `stop` comes, reads files that change, and all at each of `reloads`. Then it is unready but serves for
-    /// the stop delay, while clients are asked to leave; then it finishes what is under way, hears the
-    /// last heartbeats and stores them.
+    /// Serves until `stop` comes, reads files that change, and all at each of `reloads`. Then it is
+    /// unready but serves for the stop delay, while clients are asked to leave; then it finishes what
+    /// is under way, hears the last heartbeats and stores them.
     ///
     /// # Errors
     /// [`Ended`] if a part of it ended by itself: the rest would only seem to work, so it stops too.
