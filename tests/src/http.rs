@@ -1,10 +1,18 @@
-//! The smallest HTTP client that hides nothing: what is asked goes out byte for byte.
+//! The smallest HTTP client that hides nothing: what is asked goes out byte for byte. Who asks again
+//! and again on one connection is served by [`keep`].
 
 use std::{
-    io::{Read, Write},
+    io::{self, Read, Write},
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
+
+use http_body_util::Empty;
+use hyper::{
+    body::Bytes,
+    client::conn::http1::{self, SendRequest},
+};
+use hyper_util::rt::TokioIo;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -115,4 +123,14 @@ pub fn connect(address: SocketAddr) -> Result<TcpStream, String> {
     stream.set_write_timeout(Some(DEADLINE)).map_err(|e| e.to_string())?;
     stream.set_nodelay(true).map_err(|e| e.to_string())?;
     Ok(stream)
+}
+
+/// A connection for requests one after the other, as long as either side keeps it.
+pub async fn keep(to: SocketAddr) -> io::Result<SendRequest<Empty<Bytes>>> {
+    let stream = tokio::net::TcpStream::connect(to).await?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    tokio::spawn(connection);
+    Ok(sender)
 }

@@ -5,7 +5,7 @@
 
 use std::{
     collections::BTreeMap,
-    fmt, io,
+    fmt,
     net::SocketAddr,
     sync::{
         Arc,
@@ -15,20 +15,15 @@ use std::{
 };
 
 use http_body_util::{BodyExt, Empty};
-use hyper::{
-    Request, StatusCode,
-    body::Bytes,
-    client::conn::http1::{self, SendRequest},
-    header,
-};
-use hyper_util::rt::TokioIo;
+use hyper::{Request, StatusCode, body::Bytes, client::conn::http1::SendRequest, header};
 use tokio::{
-    net::TcpStream,
     runtime::Builder,
     signal::unix::{SignalKind, signal},
     task::JoinSet,
     time::{sleep_until, timeout},
 };
+
+use crate::http::keep;
 
 /// Clients that ask side by side.
 const LANES: u32 = 100;
@@ -131,7 +126,7 @@ impl Lane {
             Some(connection) => connection,
             None => {
                 report.connections += 1;
-                connect(self.plan.to).await.map_err(|error| format!("connecting: {error}"))?
+                keep(self.plan.to).await.map_err(|error| format!("connecting: {error}"))?
             }
         };
         report.kept += u64::from(reused);
@@ -158,15 +153,6 @@ impl Lane {
             .and_then(|value| host_of(value.to_str().ok()?))
             .ok_or("no Location".into())
     }
-}
-
-async fn connect(to: SocketAddr) -> io::Result<SendRequest<Empty<Bytes>>> {
-    let stream = TcpStream::connect(to).await?;
-    stream.set_nodelay(true)?;
-    let (sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    tokio::spawn(connection);
-    Ok(sender)
 }
 
 fn closes(headers: &header::HeaderMap) -> bool {

@@ -8,15 +8,8 @@ use std::{
 };
 
 use http_body_util::Empty;
-use hyper::{
-    Request, StatusCode,
-    body::Bytes,
-    client::conn::http1::{self, SendRequest},
-    header,
-};
-use hyper_util::rt::TokioIo;
+use hyper::{Request, StatusCode, body::Bytes, client::conn::http1::SendRequest, header};
 use tokio::{
-    net::TcpStream,
     runtime::Builder,
     task::JoinSet,
     time::{sleep_until, timeout},
@@ -27,6 +20,7 @@ use super::{
     arrivals::{Arrival, name_of},
     edge_at,
 };
+use crate::http::keep;
 
 const CONNECTIONS: usize = 100;
 const ANSWERED_WITHIN: Duration = Duration::from_secs(20);
@@ -60,7 +54,7 @@ async fn everybody(
     let arrivals: Arc<[Arrival]> = arrivals.into();
     let mut connections = Vec::new();
     for _ in 0..CONNECTIONS {
-        connections.push(connect(to).await);
+        connections.push(keep(to).await.expect("a connection"));
     }
     let pace = plan.span / u32::try_from(arrivals.len()).expect("a crowd that can be counted");
     let began = Instant::now();
@@ -73,15 +67,6 @@ async fn everybody(
     let mut crowd = asking.join_all().await.into_iter().fold(Crowd::default(), Crowd::and);
     crowd.took = began.elapsed();
     crowd
-}
-
-async fn connect(to: SocketAddr) -> SendRequest<Empty<Bytes>> {
-    let stream = TcpStream::connect(to).await.expect("a connection");
-    stream.set_nodelay(true).expect("no delay");
-    let (sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.expect("an HTTP connection");
-    tokio::spawn(connection);
-    sender
 }
 
 /// Every [`CONNECTIONS`]-th arrival, from the `first` one on.

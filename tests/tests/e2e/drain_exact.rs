@@ -10,17 +10,16 @@ use std::{
 };
 
 use http_body_util::Empty;
-use hyper::{Request, body::Bytes, client::conn::http1, header};
-use hyper_util::rt::TokioIo;
+use hyper::{Request, body::Bytes, header};
 use tidegate_proto::admin::{DrainEdgeRequest, UndrainEdgeRequest};
 use tidegate_tests::{
+    http::keep,
     programs::Redirector,
     rpc,
     scene::{Scene, edge_of},
     wait::SOON,
 };
 use tokio::{
-    net::TcpStream,
     task::JoinSet,
     time::{sleep, timeout},
 };
@@ -122,11 +121,7 @@ async fn ask_until(
     answers: Arc<AtomicUsize>,
     stop: Arc<AtomicBool>,
 ) -> Vec<Redirect> {
-    let stream = TcpStream::connect(address).await.expect("a connection");
-    stream.set_nodelay(true).expect("no delay");
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.expect("an HTTP connection");
-    tokio::spawn(connection);
+    let mut sender = keep(address).await.expect("a connection");
     let mut redirects = Vec::new();
     while !stop.load(Ordering::Relaxed) {
         let request = Request::get(&target)
